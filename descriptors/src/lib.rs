@@ -1,0 +1,1 @@
+//! What a command asks, what is sold, what is held, why not: pure data.

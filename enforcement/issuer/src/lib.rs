@@ -1,0 +1,1 @@
+//! The vendor's side: the licensing PKI and minting.

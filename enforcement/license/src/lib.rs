@@ -1,0 +1,1 @@
+//! The running license: sources, statuses, snapshots.

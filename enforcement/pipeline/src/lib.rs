@@ -1,0 +1,1 @@
+//! The gates every call passes, coverage and explain.

@@ -1,0 +1,1 @@
+//! The decision whether a command may run: pure, deterministic, traced.

@@ -1,0 +1,1 @@
+//! The command bus: commands, contracts, facets, modules, dispatch.

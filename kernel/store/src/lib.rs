@@ -1,0 +1,1 @@
+//! One database handle for SQLite and PostgreSQL: pool, unit of work, migrations.

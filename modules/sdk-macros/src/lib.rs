@@ -1,0 +1,1 @@
+//! The derive that registers a command.

@@ -1,0 +1,1 @@
+//! A module author's one dependency.

@@ -1,0 +1,1 @@
+//! Acceptance: the product through its public doors.
