@@ -1,0 +1,131 @@
+use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{BoxProblem, Command, CommandIndex, Cx, Fault, Module, Registry};
+
+/// A call on its way to its handler.
+#[derive(Debug)]
+pub struct Invocation {
+    /// Which command.
+    pub command: CommandIndex,
+    /// Its input.
+    pub input: Input,
+    /// What surrounds the call.
+    pub cx: Cx,
+}
+
+/// The input of a call: as it came in, or as the command's own type.
+pub enum Input {
+    /// Not yet looked at.
+    Json(Value),
+    /// The command's message.
+    Typed(Box<dyn Any + Send + Sync>),
+}
+
+impl Input {
+    /// The message, if it is of this type.
+    pub fn message<C: Command>(&self) -> Option<&C> {
+        match self {
+            Self::Json(_) => None,
+            Self::Typed(message) => message.downcast_ref(),
+        }
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json(_) => "Input::Json(…)",
+            Self::Typed(_) => "Input::Typed(…)",
+        })
+    }
+}
+
+/// The answer of a call, in the command's own output type.
+pub struct Output(pub(crate) Box<dyn Any + Send>);
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Output(…)")
+    }
+}
+
+/// Something that answers a request: the door, or whatever stands before it. What it takes states how far a call must
+/// have come.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not take `{Request}`",
+    note = "each gate takes what the gate before it yields; check their order"
+)]
+pub trait Dispatch<Request>: Send + Sync + 'static {
+    /// Answers it. Dropping the future cancels the call.
+    fn dispatch(&self, request: Request) -> impl Future<Output = Result<Output, Fault<BoxProblem>>> + Send;
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Output, Fault<BoxProblem>>> + Send + 'a>>;
+
+trait Column: Send + Sync {
+    fn answer(&self, invocation: Invocation) -> Answer<'_>;
+}
+
+impl<D: Dispatch<Invocation>> Column for D {
+    fn answer(&self, invocation: Invocation) -> Answer<'_> {
+        Box::pin(self.dispatch(invocation))
+    }
+}
+
+/// Carries commands to their handlers, through whatever stands before the door. Cheap to clone.
+#[derive(Clone)]
+pub struct Bus {
+    registry: Arc<Registry>,
+    column: Arc<dyn Column>,
+}
+
+impl Bus {
+    /// A bus over a registry and what answers its calls.
+    pub fn new(registry: Arc<Registry>, column: impl Dispatch<Invocation>) -> Self {
+        Self { registry, column: Arc::new(column) }
+    }
+
+    /// The commands it knows.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Runs a command known by type.
+    pub async fn dispatch<C: Command>(
+        &self,
+        cx: Cx,
+        command: C,
+    ) -> Result<C::Output, Fault<<C::Module as Module>::Error>> {
+        let Some(index) = self.registry.index_of::<C>() else {
+            return Err(Fault::Unknown(C::CONTRACT.id().as_str().to_owned()));
+        };
+        let invocation = Invocation { command: index, input: Input::Typed(Box::new(command)), cx };
+        match self.column.answer(invocation).await {
+            Ok(output) => {
+                Ok(*output.0.downcast().expect("a command's handler answers with the command's output type"))
+            }
+            Err(fault) => Err(fault.map(|problem| {
+                let any: Box<dyn Any> = problem;
+                *any.downcast().expect("a command's handler fails with its module's error type")
+            })),
+        }
+    }
+
+    /// Runs a command known by id, with JSON in and out.
+    pub async fn dispatch_json(&self, cx: Cx, id: &str, input: Value) -> Result<Value, Fault<BoxProblem>> {
+        let Some(index) = self.registry.find(id) else {
+            return Err(Fault::Unknown(id.to_owned()));
+        };
+        let invocation = Invocation { command: index, input: Input::Json(input), cx };
+        let output = self.column.answer(invocation).await?;
+        self.registry.entry(index).encode(&output)
+    }
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus").field("commands", &self.registry.len()).finish_non_exhaustive()
+    }
+}

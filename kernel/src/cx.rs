@@ -1,0 +1,284 @@
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Ambient;
+
+/// A tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct TenantId(pub Uuid);
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// Nobody known.
+    Anonymous,
+    /// The process itself.
+    System,
+    /// Someone who has shown who they are.
+    Authenticated(Arc<Authenticated>),
+}
+
+/// Someone who has shown who they are.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// A stable id, as the audit shows it.
+    pub id: String,
+    /// The tenant the principal belongs to.
+    pub home: Option<TenantId>,
+    /// What they may do.
+    pub permissions: BTreeSet<&'static str>,
+    /// Authenticator assurance level, 1 to 3 (NIST SP 800-63B).
+    pub aal: u8,
+    /// When they did.
+    pub authenticated_at: Timestamp,
+}
+
+impl Principal {
+    /// As the audit shows it.
+    pub fn actor(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::System => "system",
+            Self::Authenticated(who) => &who.id,
+        }
+    }
+}
+
+/// The text is empty, too long, or has characters that have no place in a header or a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to {max} visible ASCII characters")]
+pub struct InvalidText {
+    max: usize,
+}
+
+fn visible_ascii(text: &str, max: usize) -> Result<Arc<str>, InvalidText> {
+    if (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.into())
+    } else {
+        Err(InvalidText { max })
+    }
+}
+
+/// Ties together everything one request caused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CorrelationId(Arc<str>);
+
+impl CorrelationId {
+    /// Takes over a caller's id: 1 to 128 visible ASCII characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        visible_ascii(text, 128).map(Self)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Uuid> for CorrelationId {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string().into())
+    }
+}
+
+/// A caller's promise that calls with the same key are the same call (semantics 5.5).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(Arc<str>);
+
+impl IdempotencyKey {
+    /// 1 to 255 visible ASCII characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        visible_ascii(text, 255).map(Self)
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The trace a call belongs to (W3C Trace Context, version 00).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// Of the whole trace.
+    pub trace: [u8; 16],
+    /// Of the calling span.
+    pub span: [u8; 8],
+}
+
+impl TraceContext {
+    /// Reads a `traceparent` header. A malformed one is no trace, as the standard says.
+    pub fn parse(traceparent: &str) -> Option<Self> {
+        let mut parts = traceparent.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if version.len() != 2
+            || version == "ff"
+            || flags.len() != 2
+            || (version == "00" && parts.next().is_some())
+        {
+            return None;
+        }
+        let context = Self { trace: lower_hex(trace)?, span: lower_hex(span)? };
+        (context.trace != [0; 16] && context.span != [0; 8]).then_some(context)
+    }
+}
+
+fn lower_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N || !digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// What surrounds one call: for whom, by whom, until when. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Cx {
+    ambient: Ambient,
+    tenant: Option<TenantId>,
+    principal: Principal,
+    correlation: CorrelationId,
+    trace: Option<TraceContext>,
+    deadline: Option<Timestamp>,
+    idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Cx {
+    /// A call by `principal`, on behalf of no tenant, with a fresh correlation id and no deadline.
+    pub fn new(ambient: Ambient, principal: Principal) -> Self {
+        Self {
+            correlation: ambient.uuid().into(),
+            ambient,
+            tenant: None,
+            principal,
+            trace: None,
+            deadline: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// On behalf of a tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// As part of a caller's request.
+    #[must_use]
+    pub fn with_correlation(mut self, correlation: CorrelationId) -> Self {
+        self.correlation = correlation;
+        self
+    }
+
+    /// As part of a trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// To be stopped this long from now.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.deadline = self.now().checked_add(timeout).ok();
+        self
+    }
+
+    /// Under a caller's idempotency key.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+
+    /// The tenant on whose behalf the call runs.
+    pub const fn tenant(&self) -> Option<TenantId> {
+        self.tenant
+    }
+
+    /// Who calls.
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The request it belongs to.
+    pub const fn correlation(&self) -> &CorrelationId {
+        &self.correlation
+    }
+
+    /// The trace it belongs to.
+    pub const fn trace(&self) -> Option<TraceContext> {
+        self.trace
+    }
+
+    /// When it will be stopped.
+    pub const fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// The caller's idempotency key.
+    pub const fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
+    }
+
+    /// Time and randomness.
+    pub const fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.ambient.now()
+    }
+
+    /// A fresh, time-ordered id.
+    pub fn uuid(&self) -> Uuid {
+        self.ambient.uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_is_read_as_the_standard_says() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(TraceContext::parse(good).unwrap().span, [0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 2, 0xb7]);
+        for bad in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-ü+f92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(TraceContext::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_correlation_id_holds_nothing_that_could_forge_a_log_line() {
+        assert!(CorrelationId::parse("order-17/3").is_ok());
+        for bad in ["", "a b", "a\nb", "é", &"x".repeat(129)] {
+            assert!(CorrelationId::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
