@@ -1,4 +1,4 @@
-use std::{any::Any, error::Error};
+use std::{any::Any, convert::Infallible, error::Error};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,4 +49,15 @@ pub trait Problem: Error + Any + Send + Sync {
 
     /// What kind of failure it is.
     fn category(&self) -> Category;
+}
+
+/// For modules whose commands cannot fail.
+impl Problem for Infallible {
+    fn code(&self) -> &'static str {
+        match *self {}
+    }
+
+    fn category(&self) -> Category {
+        match *self {}
+    }
 }

@@ -2,6 +2,8 @@ use std::{any::Any, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use crate::Module;
+
 /// The address of a command: `{module}.{service}.{command}`, each segment `[a-z][a-z0-9-]*` (semantics section 1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(&'static str);
@@ -31,11 +33,13 @@ impl CommandId {
         if dots == 2 && start < bytes.len() { Ok(Self(text)) } else { Err(CommandIdError) }
     }
 
-    /// An id written in source. A malformed one does not compile.
+    /// An id written in source for a command of `M`. One that is malformed, or whose first segment is not the module's
+    /// name, does not compile.
     #[track_caller]
-    pub const fn literal(text: &'static str) -> Self {
+    pub const fn of<M: Module>(text: &'static str) -> Self {
         match Self::parse(text) {
-            Ok(id) => id,
+            Ok(id) if same(id.module(), M::NAME) => id,
+            Ok(_) => panic!("the first segment of a command's id is the name of its module"),
             Err(CommandIdError) => {
                 panic!("a command id is `{{module}}.{{service}}.{{command}}`, each segment `[a-z][a-z0-9-]*`")
             }
@@ -134,6 +138,21 @@ impl Contract {
     pub fn facets<F: Facet>(&self) -> impl Iterator<Item = &'static F> {
         self.facets.iter().filter_map(|facet| (*facet as &'static dyn Any).downcast_ref())
     }
+}
+
+const fn same(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < left.len() {
+        if left[at] != right[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 fn schema_of<T: JsonSchema>() -> Schema {

@@ -51,14 +51,8 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// The registration of a command. Its id begins with its module's name, or this does not compile.
+    /// The registration of a command.
     pub const fn of<C: Command>() -> Self {
-        const {
-            assert!(
-                same(C::CONTRACT.id().module(), <C::Module as Module>::NAME),
-                "the first segment of a command's id is the name of its module"
-            );
-        }
         Self {
             contract: C::CONTRACT,
             message: TypeId::of::<C>,
@@ -92,21 +86,6 @@ impl Registration {
             },
         }
     }
-}
-
-const fn same(left: &str, right: &str) -> bool {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
-    if left.len() != right.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < left.len() {
-        if left[at] != right[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }
 
 struct Mounted<C: Command> {

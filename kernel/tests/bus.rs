@@ -56,7 +56,7 @@ impl Command for Add {
     type Module = Abacus;
     type Output = u32;
     const CONTRACT: Contract = Contract::of::<Self, u32>(
-        CommandId::literal("abacus.rods.add"),
+        CommandId::of::<Abacus>("abacus.rods.add"),
         "Move beads",
         &[&Colour("red"), &Colour("blue")],
     );
@@ -87,7 +87,7 @@ impl Command for Read {
     type Module = Abacus;
     type Output = u32;
     const CONTRACT: Contract =
-        Contract::of::<Self, u32>(CommandId::literal("abacus.rods.read"), "Read the beads", &[]);
+        Contract::of::<Self, u32>(CommandId::of::<Abacus>("abacus.rods.read"), "Read the beads", &[]);
 }
 
 #[linkme::distributed_slice(kernel::COMMANDS)]

@@ -1,1 +1,17 @@
-//! The decision whether a command may run: pure, deterministic, traced.
+//! The decision whether a command may run (semantics section 2): a pure function of what is asked, what is held and
+//! what this build knows. No clock, no I/O, no allocation; the same question has the same answer.
+//!
+//! [`decide`] answers on the hot path. [`explain`] gives the same answer with every step on the way and the smallest
+//! changes that would allow the command.
+//!
+//! **Invariant: deny before allow.** A deny rule is looked for before anything that grants, and no grant undoes it.
+
+mod decision;
+mod explain;
+mod question;
+mod steps;
+
+pub use decision::{Because, Decision, Exemption, Source, Verdict};
+pub use explain::{Explanation, Remedy, Step, explain};
+pub use question::{Baseline, Described, Question};
+pub use steps::decide;

@@ -46,9 +46,7 @@ pub mod prelude {
         catalog::CatalogSlice,
         descriptor::{EntitlementKey, FeatureKey, Quota, ShapePredicate},
     };
-    pub use kernel::{
-        Ambient, Category, Command, Cx, Handle, Module, Principal, Problem, Refusal, TenantId,
-    };
+    pub use kernel::{Ambient, Category, Command, Cx, Handle, Module, Principal, Problem, Refusal, TenantId};
     pub use schemars::JsonSchema;
     pub use sdk_macros::Command;
     pub use serde::{Deserialize, Serialize};

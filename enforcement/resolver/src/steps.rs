@@ -1,0 +1,218 @@
+//! The order of semantics 2.2, one function per step. Each either decides or passes what it established on.
+
+use descriptors::{
+    coverage::{CoveragePolicy, GapMode},
+    denial::Reason,
+    descriptor::{FeatureKey, LicenseDescriptor, MalformedDescriptor, ProtectionMode},
+    grant::{Ceiling, FeatureValue, Grant},
+};
+
+use crate::{Baseline, Because, Decision, Described, Exemption, Question, Source, Verdict};
+
+/// Decides. The first step that applies is the answer.
+pub fn decide<'a>(question: &Question<'a>) -> Decision<'a> {
+    walk(question, &mut |_, _| {})
+}
+
+/// What each step is called in a trace, in order.
+pub(crate) const STEPS: [&str; 9] = [
+    "enforcement is on",
+    "the command is described",
+    "the descriptor is sound",
+    "the protection mode asks for a license",
+    "the deployment's shape is one that enforces",
+    "a ceiling is available",
+    "the catalog knows every required feature",
+    "no deny rule matches",
+    "the ceiling permits it",
+];
+
+/// The last step, which answers in any case.
+pub(crate) const LAST_STEP: &str = "the effective set grants it";
+
+/// Walks the steps, telling `passed` each one that did not decide and why.
+pub(crate) fn walk<'a>(
+    question: &Question<'a>,
+    passed: &mut impl FnMut(usize, Option<Because<'a>>),
+) -> Decision<'a> {
+    match undecided(question, passed) {
+        Err(decision) => decision,
+        Ok((descriptor, ceiling, permitted)) => effective(question, descriptor, ceiling, permitted),
+    }
+}
+
+type Undecided<'a> = (&'a LicenseDescriptor, &'a Grant, Because<'a>);
+
+fn undecided<'a>(
+    question: &Question<'a>,
+    passed: &mut impl FnMut(usize, Option<Because<'a>>),
+) -> Result<Undecided<'a>, Decision<'a>> {
+    enforcement(question.policy)?;
+    passed(0, None);
+    let described = described(question)?;
+    passed(1, None);
+    let descriptor = sound(described)?;
+    passed(2, None);
+    mode(descriptor)?;
+    passed(3, Some(Because::Mode(descriptor.mode())));
+    shape(question, descriptor)?;
+    passed(4, None);
+    let ceiling = available(question)?;
+    passed(5, None);
+    known(question, descriptor)?;
+    passed(6, None);
+    not_denied(question, descriptor, ceiling)?;
+    passed(7, None);
+    let permitted = permitted(descriptor, ceiling)?;
+    passed(8, Some(permitted));
+    Ok((descriptor, ceiling, permitted))
+}
+
+const fn exempt(why: Exemption, because: Because<'_>) -> Decision<'_> {
+    Decision { verdict: Verdict::Exempt(why), because }
+}
+
+const fn denied(reason: Reason, because: Because<'_>) -> Decision<'_> {
+    Decision { verdict: Verdict::Denied(reason), because }
+}
+
+/// Step 1.
+fn enforcement<'a>(policy: &CoveragePolicy) -> Result<(), Decision<'a>> {
+    if policy.enforced { Ok(()) } else { Err(exempt(Exemption::EnforcementOff, Because::EnforcementOff)) }
+}
+
+type Written<'a> = Result<&'a LicenseDescriptor, &'a MalformedDescriptor>;
+
+/// Step 2. The allowlist is asked only here, so it never weakens a command that has a descriptor.
+fn described<'a>(question: &Question<'a>) -> Result<Written<'a>, Decision<'a>> {
+    let reason = match question.described {
+        Described::By(descriptor) => return Ok(Ok(descriptor)),
+        Described::Malformed(malformed) => return Ok(Err(malformed)),
+        Described::NoContract => Reason::MissingContract,
+        Described::NoDescriptor => Reason::MissingDescriptor,
+    };
+    let policy = question.policy;
+    Err(if let Some(entry) = policy.allowlisted(question.command) {
+        exempt(Exemption::Allowlisted, Because::Allowlist(entry))
+    } else if let Some(prefix) = policy.hard_fails(question.command) {
+        denied(reason, Because::HardFail(prefix))
+    } else {
+        match policy.gaps {
+            GapMode::Deny => denied(reason, Because::GapMode(GapMode::Deny)),
+            GapMode::Warn => exempt(Exemption::WarnGap, Because::GapMode(GapMode::Warn)),
+        }
+    })
+}
+
+/// Step 3.
+fn sound(written: Written<'_>) -> Result<&LicenseDescriptor, Decision<'_>> {
+    written.map_err(|malformed| denied(Reason::MalformedDescriptor, Because::Defect(malformed.0)))
+}
+
+/// Step 4.
+fn mode<'a>(descriptor: &LicenseDescriptor) -> Result<(), Decision<'a>> {
+    match descriptor.mode() {
+        ProtectionMode::Licensed => Ok(()),
+        other => Err(exempt(Exemption::Mode(other), Because::Mode(other))),
+    }
+}
+
+/// Step 5.
+fn shape<'a>(question: &Question<'a>, descriptor: &'a LicenseDescriptor) -> Result<(), Decision<'a>> {
+    match question.shape.contradicts(descriptor.predicates()) {
+        None => Ok(()),
+        Some(key) => Err(exempt(Exemption::Shape, Because::Shape(key))),
+    }
+}
+
+/// Step 6, and semantics 2.9.
+fn available<'a>(question: &Question<'a>) -> Result<&'a Grant, Decision<'a>> {
+    match question.ceiling {
+        Ceiling::Granted(grant) => Ok(grant),
+        Ceiling::Unavailable(why) => Err(denied(why.reason(), Because::Ceiling(why))),
+        Ceiling::Unenforced => Err(exempt(Exemption::NoLicenseService, Because::NoLicenseService)),
+    }
+}
+
+/// Step 7.
+fn known<'a>(question: &Question<'a>, descriptor: &LicenseDescriptor) -> Result<(), Decision<'a>> {
+    match descriptor.features().iter().find(|key| question.catalog.feature(**key).is_none()) {
+        None => Ok(()),
+        Some(key) => Err(denied(Reason::UnknownFeatureKey, Because::UnknownFeature(*key))),
+    }
+}
+
+/// Step 8.
+fn not_denied<'a>(
+    question: &Question<'a>,
+    descriptor: &LicenseDescriptor,
+    ceiling: &'a Grant,
+) -> Result<(), Decision<'a>> {
+    let baseline = match question.baseline {
+        Baseline::WholeCeiling => None,
+        Baseline::Only(grant) => Some(grant),
+    };
+    let documents = [
+        (Source::License, Some(ceiling)),
+        (Source::Baseline, baseline),
+        (Source::Additions, question.additions),
+    ];
+    for (source, grant) in documents {
+        if let Some(rule) = grant.and_then(|grant| grant.commands.denying(descriptor.entitlement_key())) {
+            return Err(denied(Reason::CommandDenied, Because::DenyRule(source, rule)));
+        }
+    }
+    Ok(())
+}
+
+/// Step 9.
+fn permitted<'a>(descriptor: &LicenseDescriptor, ceiling: &'a Grant) -> Result<Because<'a>, Decision<'a>> {
+    let key = descriptor.entitlement_key();
+    if let Some(rule) = ceiling.commands.allowing(key) {
+        return Ok(Because::AllowRule(Source::License, rule));
+    }
+    let exceeded = |because| Err(denied(Reason::CeilingExceeded, because));
+    if !ceiling.licenses(key) {
+        return exceeded(Because::NotLicensed(Source::License, key));
+    }
+    match ceiling.lacks(descriptor.features()) {
+        Some(feature) => exceeded(Because::Lacks(Source::License, feature)),
+        None => Ok(Because::Licensed(key)),
+    }
+}
+
+/// Steps 10 and 11: `(baseline ∪ additions) ∩ ceiling`, asked for one key (semantics 2.3 and 2.4).
+fn effective<'a>(
+    question: &Question<'a>,
+    descriptor: &'a LicenseDescriptor,
+    ceiling: &'a Grant,
+    permitted: Because<'a>,
+) -> Decision<'a> {
+    let allowed = |because| Decision { verdict: Verdict::Allowed, because };
+    let Baseline::Only(baseline) = question.baseline else { return allowed(permitted) };
+    let key = descriptor.entitlement_key();
+    let added = question.additions;
+    if let Some(rule) = baseline.commands.allowing(key) {
+        return allowed(Because::AllowRule(Source::Baseline, rule));
+    }
+    if let Some(rule) = added.and_then(|grant| grant.commands.allowing(key)) {
+        return allowed(Because::AllowRule(Source::Additions, rule));
+    }
+    let source = if added.is_some() { Source::Additions } else { Source::Baseline };
+    let refused = |because| denied(Reason::NotEntitled, because);
+    let handed_on = baseline.licenses(key) || added.is_some_and(|grant| grant.licenses(key));
+    if !(handed_on && ceiling.licenses(key)) {
+        return refused(Because::NotLicensed(source, key));
+    }
+    let truthy = |grant: &Grant, feature: FeatureKey<'_>| {
+        grant.features.get(feature.as_str()).is_some_and(FeatureValue::is_truthy)
+    };
+    let lacking = descriptor.features().iter().copied().find(|feature| {
+        let held = truthy(baseline, *feature) || added.is_some_and(|grant| truthy(grant, *feature));
+        !(held && truthy(ceiling, *feature))
+    });
+    match lacking {
+        Some(feature) => refused(Because::Lacks(source, feature)),
+        None => allowed(Because::Licensed(key)),
+    }
+}

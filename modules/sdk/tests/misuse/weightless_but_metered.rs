@@ -1,0 +1,25 @@
+use chancery_sdk::prelude::*;
+
+struct Bakery;
+
+impl Module for Bakery {
+    const NAME: &'static str = "bakery";
+    const PRODUCT: &'static str = "town";
+    type Error = std::convert::Infallible;
+}
+
+const LOAVES: Quota<'_> = Quota::metered("bakery.loaves.max");
+
+/// Bake bread.
+#[derive(Command, Serialize, Deserialize, JsonSchema)]
+#[command("bakery.bread.bake", Bakery -> u32)]
+#[access(authenticated)]
+#[license(quotas = [LOAVES], cost = 0)]
+struct Bake {}
+
+impl Handle<Bake> for Bakery {
+    async fn handle(&self, _cx: &Cx, _command: Bake) -> Result<u32, Self::Error> {
+        Ok(1)
+    }
+}
+fn main() {}
