@@ -69,7 +69,8 @@ pub enum Allowlisted {
 }
 
 impl Allowlisted {
-    fn matches(&self, command: &str) -> bool {
+    /// Whether the entry names this command.
+    pub fn matches(&self, command: &str) -> bool {
         match self {
             Self::Id(id) => command == id,
             Self::Prefix(prefix) => command.starts_with(prefix.as_str()),

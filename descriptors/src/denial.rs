@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::grant::LicenseStatus;
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+    ($(#[doc = $summary:literal] $variant:ident = $text:literal,)*) => {
         /// The twelve reasons. Each has a page, which is also the help the command line prints for it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Reason {
-            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
+            $(#[doc = $summary] #[serde(rename = $text)] $variant,)*
         }
 
         impl Reason {
@@ -23,6 +23,11 @@ macro_rules! reasons {
             /// As every surface spells it.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
+            }
+
+            /// One sentence on it, fit for any caller.
+            pub const fn summary(self) -> &'static str {
+                match self { $(Self::$variant => $summary.trim_ascii(),)* }
             }
 
             /// The page that explains it, in Markdown.

@@ -2,7 +2,7 @@ use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
 use serde_json::Value;
 
-use crate::{BoxProblem, Command, CommandIndex, Cx, Fault, Module, Registry};
+use crate::{BoxProblem, Command, CommandId, CommandIndex, Cx, Fault, Module, Refusal, Registry};
 
 /// A call on its way to its handler.
 #[derive(Debug)]
@@ -60,6 +60,13 @@ impl fmt::Debug for Output {
 pub trait Dispatch<Request>: Send + Sync + 'static {
     /// Answers it. Dropping the future cancels the call.
     fn dispatch(&self, request: Request) -> impl Future<Output = Result<Output, Fault<BoxProblem>>> + Send;
+}
+
+/// A module's own policy that stands before some of its commands. It answers without waiting, so it can have read
+/// nothing from a database.
+pub trait Guard: Send + Sync + 'static {
+    /// Lets a call through, or refuses it.
+    fn admit(&self, cx: &Cx, command: CommandId, input: &Input) -> Result<(), Refusal>;
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Output, Fault<BoxProblem>>> + Send + 'a>>;

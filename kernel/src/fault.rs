@@ -1,6 +1,6 @@
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Problem;
 
@@ -130,7 +130,7 @@ pub struct Refusal {
     /// For people.
     pub message: String,
     /// Facts that are safe to show.
-    pub details: Map<String, Value>,
+    pub details: Vec<(&'static str, Value)>,
     /// How long the caller should wait before it tries again.
     pub retry_after: Option<Duration>,
     /// The refusing gate's own value, for callers in the process.
@@ -140,7 +140,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that says only this.
     pub fn new(code: &'static str, category: Category, message: impl Into<String>) -> Self {
-        Self { code, category, message: message.into(), details: Map::new(), retry_after: None, cause: None }
+        Self { code, category, message: message.into(), details: Vec::new(), retry_after: None, cause: None }
     }
 
     /// The gate's own value, if it is of this type.

@@ -1,1 +1,22 @@
-//! The gates every call passes, coverage and explain.
+//! The gates every call passes, in one column ([`column`]), and what can be asked about them from outside: coverage of
+//! the commands ([`coverage`]) and the explanation of a decision ([`Deciding::explain`]).
+//!
+//! **Invariant: each gate takes one type and yields a stronger one** (`Invocation → Authorized → Covered → Entitled →
+//! Decoded → Admitted → Fresh → Funded`), so gates in the wrong order do not compile. Skipping the license is a value, an
+//! [`Exemption`](resolver::Exemption), never a bare `true`.
+//!
+//! **Invariant: every denial has one reason and is audited once.**
+
+mod calls;
+mod column;
+mod coverage;
+mod deciding;
+mod explain;
+mod gates;
+mod refusal;
+
+pub use column::{Column, ColumnError, Guards, Limits, Parts, column};
+pub use coverage::{coverage, described};
+pub use deciding::Deciding;
+pub use explain::ExplanationView;
+pub use refusal::denial;

@@ -1,7 +1,7 @@
 //! The decision whether a command may run (semantics section 2): a pure function of what is asked, what is held and
 //! what this build knows. No clock, no I/O, no allocation; the same question has the same answer.
 //!
-//! [`decide`] answers on the hot path. [`explain`] gives the same answer with every step on the way and the smallest
+//! [`decide`] answers. Gates that stand apart ask in two halves, [`cover`] and [`entitle`]. [`explain`] gives the same answer with every step on the way and the smallest
 //! changes that would allow the command.
 //!
 //! **Invariant: deny before allow.** A deny rule is looked for before anything that grants, and no grant undoes it.
@@ -14,4 +14,4 @@ mod steps;
 pub use decision::{Because, Decision, Exemption, Source, Verdict};
 pub use explain::{Explanation, Remedy, Step, explain};
 pub use question::{Baseline, Described, Question};
-pub use steps::decide;
+pub use steps::{cover, decide, entitle};

@@ -14,6 +14,21 @@ pub fn decide<'a>(question: &Question<'a>) -> Decision<'a> {
     walk(question, &mut |_, _| {})
 }
 
+/// Steps 1 to 3: the sound descriptor, or the decision that needs none. Asks nothing of license or tenant.
+pub fn cover<'d: 'p, 'p>(
+    command: &str,
+    described: Described<'d>,
+    policy: &'p CoveragePolicy,
+) -> Result<&'d LicenseDescriptor, Decision<'p>> {
+    enforcement(policy)?;
+    sound(written(command, described, policy)?)
+}
+
+/// Steps 4 to 11, for a command that is covered by `descriptor`.
+pub fn entitle<'a>(question: &Question<'a>, descriptor: &'a LicenseDescriptor) -> Decision<'a> {
+    entitled(question, descriptor, &mut |_, _| {}).unwrap_or_else(|decision| decision)
+}
+
 /// What each step is called in a trace, in order.
 pub(crate) const STEPS: [&str; 9] = [
     "enforcement is on",
@@ -35,24 +50,23 @@ pub(crate) fn walk<'a>(
     question: &Question<'a>,
     passed: &mut impl FnMut(usize, Option<Because<'a>>),
 ) -> Decision<'a> {
-    match undecided(question, passed) {
-        Err(decision) => decision,
-        Ok((descriptor, ceiling, permitted)) => effective(question, descriptor, ceiling, permitted),
-    }
+    let mut covered = || -> Result<_, Decision<'a>> {
+        enforcement(question.policy)?;
+        passed(0, None);
+        let written = written(question.command, question.described, question.policy)?;
+        passed(1, None);
+        let descriptor = sound(written)?;
+        passed(2, None);
+        entitled(question, descriptor, passed)
+    };
+    covered().unwrap_or_else(|decision| decision)
 }
 
-type Undecided<'a> = (&'a LicenseDescriptor, &'a Grant, Because<'a>);
-
-fn undecided<'a>(
+fn entitled<'a>(
     question: &Question<'a>,
+    descriptor: &'a LicenseDescriptor,
     passed: &mut impl FnMut(usize, Option<Because<'a>>),
-) -> Result<Undecided<'a>, Decision<'a>> {
-    enforcement(question.policy)?;
-    passed(0, None);
-    let described = described(question)?;
-    passed(1, None);
-    let descriptor = sound(described)?;
-    passed(2, None);
+) -> Result<Decision<'a>, Decision<'a>> {
     mode(descriptor)?;
     passed(3, Some(Because::Mode(descriptor.mode())));
     shape(question, descriptor)?;
@@ -65,7 +79,7 @@ fn undecided<'a>(
     passed(7, None);
     let permitted = permitted(descriptor, ceiling)?;
     passed(8, Some(permitted));
-    Ok((descriptor, ceiling, permitted))
+    Ok(effective(question, descriptor, ceiling, permitted))
 }
 
 const fn exempt(why: Exemption, because: Because<'_>) -> Decision<'_> {
@@ -84,17 +98,20 @@ fn enforcement<'a>(policy: &CoveragePolicy) -> Result<(), Decision<'a>> {
 type Written<'a> = Result<&'a LicenseDescriptor, &'a MalformedDescriptor>;
 
 /// Step 2. The allowlist is asked only here, so it never weakens a command that has a descriptor.
-fn described<'a>(question: &Question<'a>) -> Result<Written<'a>, Decision<'a>> {
-    let reason = match question.described {
+fn written<'d, 'p>(
+    command: &str,
+    described: Described<'d>,
+    policy: &'p CoveragePolicy,
+) -> Result<Written<'d>, Decision<'p>> {
+    let reason = match described {
         Described::By(descriptor) => return Ok(Ok(descriptor)),
         Described::Malformed(malformed) => return Ok(Err(malformed)),
         Described::NoContract => Reason::MissingContract,
         Described::NoDescriptor => Reason::MissingDescriptor,
     };
-    let policy = question.policy;
-    Err(if let Some(entry) = policy.allowlisted(question.command) {
+    Err(if let Some(entry) = policy.allowlisted(command) {
         exempt(Exemption::Allowlisted, Because::Allowlist(entry))
-    } else if let Some(prefix) = policy.hard_fails(question.command) {
+    } else if let Some(prefix) = policy.hard_fails(command) {
         denied(reason, Because::HardFail(prefix))
     } else {
         match policy.gaps {
@@ -105,7 +122,7 @@ fn described<'a>(question: &Question<'a>) -> Result<Written<'a>, Decision<'a>> {
 }
 
 /// Step 3.
-fn sound(written: Written<'_>) -> Result<&LicenseDescriptor, Decision<'_>> {
+fn sound<'d: 'p, 'p>(written: Written<'d>) -> Result<&'d LicenseDescriptor, Decision<'p>> {
     written.map_err(|malformed| denied(Reason::MalformedDescriptor, Because::Defect(malformed.0)))
 }
 

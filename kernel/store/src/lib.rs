@@ -1,1 +1,223 @@
-//! One database handle for SQLite and PostgreSQL: pool, unit of work, migrations.
+//! One database handle for SQLite and PostgreSQL.
+//!
+//! Modules write plain SQL with [`sqlx`] beside the code that needs it; this room gives them a connection, a unit of
+//! work and a place for their migrations, and nothing else.
+//!
+//! **One SQL text.** Placeholders are `$1`, columns are `BIGINT` and `TEXT`; instants are microseconds since 1970.
+//! A `sum()` or `count()` is cast to `BIGINT`, because PostgreSQL makes the first a `NUMERIC`.
+//!
+//! **Writes go through [`Store::begin`].** A SQLite file has exactly one writer here, so a write never fails because
+//! of another one in this process; other processes are waited for. [`Store::reader`] cannot write there.
+//!
+//! ```no_run
+//! # use chancery_store as store;
+//! # async fn example() -> Result<(), store::StoreError> {
+//! use store::{Options, Store, sqlx};
+//!
+//! let store = Store::open("sqlite:///var/lib/chancery/chancery.db", Options::default()).await?;
+//! let mut work = store.begin().await?;
+//! sqlx::query("INSERT INTO note (text) VALUES ($1)").bind("hello").execute(&mut *work).await?;
+//! work.commit().await?;
+//! let notes: i64 = sqlx::query_scalar("SELECT count(*) FROM note").fetch_one(store.reader()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod migration;
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{
+    Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _,
+    Transaction,
+};
+use tokio::time::timeout;
+
+pub use error::StoreError;
+pub use migration::Migration;
+pub use sqlx;
+
+/// The handle. Clones share the same connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    engine: Engine,
+    writer: AnyPool,
+    reader: AnyPool,
+}
+
+/// Which database answers. Only statements on hot paths may care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file, embedded: WAL, durable commits, foreign keys enforced.
+    Sqlite,
+    /// A server, version 13 or later.
+    Postgres,
+}
+
+/// How the connections are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Connections to PostgreSQL, or readers of the SQLite file.
+    pub connections: u32,
+    /// How long a caller waits for a connection, for SQLite's one writer, or for a lock on its file.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connections: 8, patience: Duration::from_secs(10) }
+    }
+}
+
+impl Options {
+    fn pool(self) -> AnyPoolOptions {
+        AnyPoolOptions::new()
+            .acquire_timeout(self.patience)
+            // A ping per acquisition costs a third of the throughput; a dead connection shows itself on first use.
+            .test_before_acquire(false)
+    }
+}
+
+impl Store {
+    /// Connects to `sqlite:///absolute/path`, `sqlite:relative/path` (the path as it is: no parameters, no escapes)
+    /// or `postgres://user:password@host/name`.
+    ///
+    /// A missing SQLite file is created, its folder is not. No error carries the password.
+    pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        match url.split_once(':') {
+            Some(("sqlite", path)) => {
+                Self::open_sqlite(path.strip_prefix("//").unwrap_or(path), options).await
+            }
+            Some(("postgres" | "postgresql", _)) => Self::open_postgres(url, options).await,
+            _ => Err(StoreError::Scheme),
+        }
+    }
+
+    async fn open_sqlite(path: &str, options: Options) -> Result<Self, StoreError> {
+        if path.is_empty() || path == ":memory:" || path.contains('?') {
+            return Err(StoreError::NoFile);
+        }
+        let file = std::path::absolute(path).map_err(|source| StoreError::Url(source.into()))?;
+        let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
+        if !folder.is_dir() {
+            return Err(StoreError::NoFolder { folder, file });
+        }
+        // sqlx escapes the path for its URL, all but the escape character.
+        let escaped = file.display().to_string().replace('%', "%25");
+        let address = SqliteConnectOptions::new().filename(escaped).create_if_missing(true).to_url_lossy();
+        let address = AnyConnectOptions::from_url(&address).map_err(StoreError::Url)?;
+
+        let wait = format!("PRAGMA busy_timeout = {};", options.patience.as_millis());
+        let writing =
+            format!("{wait} PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+        let reading = format!("{wait} PRAGMA query_only = ON;");
+        let opened = first_connection(&address, &writing, options.patience).await;
+        opened.map_err(|source| StoreError::Open { database: format!("`{}`", file.display()), source })?;
+
+        let pool = |connections, pragmas: String| {
+            options.pool().max_connections(connections).after_connect(move |connection, _| {
+                let pragmas = AssertSqlSafe(pragmas.clone());
+                Box::pin(async move { connection.execute(pragmas).await.map(drop) })
+            })
+        };
+        let writer = pool(1, writing).connect_lazy_with(address.clone());
+        let reader = pool(options.connections, reading).connect_lazy_with(address);
+        Ok(Self { engine: Engine::Sqlite, writer, reader })
+    }
+
+    async fn open_postgres(url: &str, options: Options) -> Result<Self, StoreError> {
+        let address = AnyConnectOptions::from_str(url).map_err(StoreError::Url)?;
+        let opened = first_connection(&address, "SELECT 1", options.patience).await;
+        opened
+            .map_err(|source| StoreError::Open { database: "on the PostgreSQL server".to_owned(), source })?;
+        let pool = options.pool().max_connections(options.connections).connect_lazy_with(address);
+        Ok(Self { engine: Engine::Postgres, writer: pool.clone(), reader: pool })
+    }
+
+    /// Which database this is.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Starts a unit of work: a write transaction, read committed or stronger.
+    ///
+    /// On SQLite it holds the only writer until it ends: a second `begin` inside it waits for itself, and fails after
+    /// [`Options::patience`].
+    pub async fn begin(&self) -> Result<Work, StoreError> {
+        let transaction = match self.engine {
+            // Taking the write lock first means waiting for it; upgrading a reader's lock can only fail.
+            Engine::Sqlite => self.writer.begin_with("BEGIN IMMEDIATE").await?,
+            Engine::Postgres => self.writer.begin().await?,
+        };
+        Ok(Work { transaction })
+    }
+
+    /// An executor for reads: `sqlx::query(…).fetch_all(store.reader())`. Each statement sees what was committed before.
+    pub fn reader(&self) -> &AnyPool {
+        &self.reader
+    }
+
+    /// Asks the database for an answer; the health check.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.reader).await?;
+        Ok(())
+    }
+
+    /// Waits for running work and closes all connections of all clones.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Connects once, outside the pool: a pool would retry in silence and answer that it ran out of patience.
+async fn first_connection(
+    address: &AnyConnectOptions,
+    greeting: &str,
+    patience: Duration,
+) -> Result<(), sqlx::Error> {
+    let greeted = timeout(patience, async {
+        let mut connection = address.connect().await?;
+        connection.execute(AssertSqlSafe(greeting)).await?;
+        connection.close().await
+    });
+    greeted.await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
+}
+
+/// A unit of work: what is done through it happens together, or, dropped without [`commit`](Self::commit), not at all.
+///
+/// `&mut *work` is the executor.
+#[derive(Debug)]
+#[must_use = "a unit of work that is dropped rolls back"]
+pub struct Work {
+    transaction: Transaction<'static, Any>,
+}
+
+impl Work {
+    /// Makes everything done here durable and visible.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+impl Deref for Work {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Work {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+}

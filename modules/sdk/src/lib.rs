@@ -46,7 +46,10 @@ pub mod prelude {
         catalog::CatalogSlice,
         descriptor::{EntitlementKey, FeatureKey, Quota, ShapePredicate},
     };
-    pub use kernel::{Ambient, Category, Command, Cx, Handle, Module, Principal, Problem, Refusal, TenantId};
+    pub use kernel::{
+        Ambient, Category, Command, CommandId, Cx, Guard, Handle, Input, Module, Principal, Problem, Refusal,
+        TenantId,
+    };
     pub use schemars::JsonSchema;
     pub use sdk_macros::Command;
     pub use serde::{Deserialize, Serialize};

@@ -1,0 +1,51 @@
+//! How far a call has come. Each type is made by one gate only, from the one before it.
+
+use std::sync::Arc;
+
+use descriptors::descriptor::LicenseDescriptor;
+use kernel::Invocation;
+use license::Snapshot;
+use resolver::Exemption;
+
+/// The caller may run the command.
+#[derive(Debug)]
+pub(crate) struct Authorized(pub(crate) Invocation);
+
+/// The command is described, or it is said why that is not needed.
+#[derive(Debug)]
+pub(crate) struct Covered {
+    pub(crate) invocation: Invocation,
+    pub(crate) descriptor: Result<&'static LicenseDescriptor, Exemption>,
+}
+
+/// The license permits the command, or it is said why it was not asked.
+#[derive(Debug)]
+pub(crate) struct Entitled {
+    pub(crate) invocation: Invocation,
+    pub(crate) permit: Permit,
+    /// The license as this call sees it from start to end.
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// On what ground a call passed the license gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Permit {
+    Granted(&'static LicenseDescriptor),
+    Exempt(Exemption),
+}
+
+/// The input is the command's own type.
+#[derive(Debug)]
+pub(crate) struct Decoded(pub(crate) Entitled);
+
+/// The module's own policy accepts the call.
+#[derive(Debug)]
+pub(crate) struct Admitted(pub(crate) Entitled);
+
+/// The call is no repetition of one that was answered.
+#[derive(Debug)]
+pub(crate) struct Fresh(pub(crate) Entitled);
+
+/// Its quotas are reserved.
+#[derive(Debug)]
+pub(crate) struct Funded(pub(crate) Invocation);

@@ -1,0 +1,67 @@
+use descriptors::{denial::Reason, grant::LicenseStatus};
+use kernel::CommandIndex;
+use resolver::{Remedy, Step, Verdict, explain};
+use serde::Serialize;
+
+use crate::Deciding;
+
+/// A decision with everything that led to it, for people and machines (semantics 2.8). It names keys, rules and
+/// features, so it is for operators; it holds no license bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplanationView {
+    /// The command.
+    pub command: String,
+    /// `ALLOWED`, `EXEMPT` or `DENIED`.
+    pub verdict: &'static str,
+    /// Why the license was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<&'static str>,
+    /// Why it was denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The rule, key or document part that decided.
+    pub because: String,
+    /// The state of the license.
+    pub license_status: LicenseStatus,
+    /// The license's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub license_id: Option<String>,
+    /// The way there.
+    pub steps: Vec<Step>,
+    /// The ways out: any one would do.
+    pub remedies: Vec<Remedy>,
+    /// The quotas that an allowed call is charged to next.
+    pub quotas: Vec<String>,
+}
+
+impl Deciding {
+    /// Explains what would be decided for a command now. Charges nothing and audits nothing.
+    pub fn explain(&self, command: CommandIndex) -> ExplanationView {
+        let snapshot = self.license().snapshot();
+        let explanation = explain(&self.question(command, &snapshot));
+        let (verdict, exemption, reason) = match explanation.decision.verdict {
+            Verdict::Allowed => ("ALLOWED", None, None),
+            Verdict::Exempt(why) => ("EXEMPT", Some(why.as_str()), None),
+            Verdict::Denied(reason) => ("DENIED", None, Some(reason)),
+        };
+        let quotas = match self.described(command) {
+            resolver::Described::By(descriptor) if reason.is_none() => {
+                descriptor.quotas().iter().map(|quota| quota.key.to_string()).collect()
+            }
+            _ => Vec::new(),
+        };
+        ExplanationView {
+            command: self.registry().entry(command).id().as_str().to_owned(),
+            verdict,
+            exemption,
+            reason,
+            because: explanation.decision.because.to_string(),
+            license_status: snapshot.status(),
+            license_id: snapshot.license_id().map(str::to_owned),
+            steps: explanation.steps,
+            remedies: explanation.remedies,
+            quotas,
+        }
+    }
+}

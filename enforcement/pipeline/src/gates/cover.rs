@@ -1,0 +1,78 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use audit::{Event, Metadata, Outcome, Recorder};
+use kernel::{Cx, Dispatch};
+use resolver::{Exemption, Verdict, cover};
+
+use super::Answer;
+use crate::{
+    calls::{Authorized, Covered},
+    deciding::Deciding,
+    refusal,
+};
+
+/// Contract and descriptor are present and sound, or there is an exemption that says why not. Before the license,
+/// because there is nothing to ask it about a command nobody described.
+pub(crate) struct Cover<S> {
+    pub(crate) deciding: Arc<Deciding>,
+    pub(crate) recorder: Recorder,
+    /// Per command: whether its gap was reported.
+    pub(crate) reported: Arc<[AtomicBool]>,
+    pub(crate) inner: S,
+}
+
+impl<S: Dispatch<Covered>> Dispatch<Authorized> for Cover<S> {
+    async fn dispatch(&self, Authorized(invocation): Authorized) -> Answer {
+        let id = self.deciding.registry().entry(invocation.command).id().as_str();
+        let described = self.deciding.described(invocation.command);
+        let descriptor = match cover(id, described, self.deciding.policy()) {
+            Ok(descriptor) => Ok(descriptor),
+            Err(decision) => match decision.verdict {
+                Verdict::Exempt(exemption) => {
+                    let first = || !self.reported[invocation.command.get()].swap(true, Ordering::Relaxed);
+                    if exemption == Exemption::WarnGap && first() {
+                        self.recorder.record(gap_event(&invocation.cx, id, described)).await;
+                    }
+                    Err(exemption)
+                }
+                Verdict::Denied(reason) => {
+                    let denial = self.deciding.denial(
+                        invocation.command,
+                        reason,
+                        decision.because.to_string(),
+                        &self.deciding.license().snapshot(),
+                    );
+                    return Err(refusal::denied(denial, &invocation.cx).into());
+                }
+                Verdict::Allowed => unreachable!("covering a command never allows it"),
+            },
+        };
+        self.inner.dispatch(Covered { invocation, descriptor }).await
+    }
+}
+
+/// `license.command.descriptor-missing`, once per command.
+fn gap_event(cx: &Cx, id: &str, described: resolver::Described<'_>) -> Event {
+    let code = match described {
+        resolver::Described::NoContract => "MISSING_CONTRACT",
+        _ => "MISSING_DESCRIPTOR",
+    };
+    Event {
+        id: cx.uuid(),
+        name: "license.command.descriptor-missing".to_owned(),
+        time: cx.now(),
+        tenant: None,
+        actor: cx.principal().actor().to_owned(),
+        command: Some(id.to_owned()),
+        result: Outcome::Warning,
+        error_code: Some(code.to_owned()),
+        duration: None,
+        correlation_id: Some(cx.correlation().as_str().to_owned()),
+        trace_id: None,
+        span_id: None,
+        metadata: Metadata::new(),
+    }
+}

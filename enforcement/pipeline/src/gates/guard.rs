@@ -1,0 +1,25 @@
+use std::sync::Arc;
+
+use kernel::{Dispatch, Guard, Registry};
+
+use super::Answer;
+use crate::calls::{Admitted, Decoded};
+
+/// The module's own policy, before anything is read from the database for the call, quota counts included.
+pub(crate) struct GuardGate<S> {
+    pub(crate) registry: Arc<Registry>,
+    /// Per command: the policy it names.
+    pub(crate) guards: Arc<[Option<Arc<dyn Guard>>]>,
+    pub(crate) inner: S,
+}
+
+impl<S: Dispatch<Admitted>> Dispatch<Decoded> for GuardGate<S> {
+    async fn dispatch(&self, Decoded(call): Decoded) -> Answer {
+        let invocation = &call.invocation;
+        if let Some(guard) = &self.guards[invocation.command.get()] {
+            let id = self.registry.entry(invocation.command).id();
+            guard.admit(&invocation.cx, id, &invocation.input)?;
+        }
+        self.inner.dispatch(Admitted(call)).await
+    }
+}

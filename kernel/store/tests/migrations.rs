@@ -1,0 +1,89 @@
+//! Migrations: in order, once, all or none.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
+
+use std::error::Error as _;
+
+use chancery_store::{Migration, Options, Store, StoreError, sqlx};
+
+const NOTE: Migration = Migration {
+    version: 20_261_122_000_100,
+    name: "note",
+    sql: "CREATE TABLE note (text TEXT NOT NULL); CREATE INDEX note_text ON note (text);",
+};
+const AUTHOR: Migration = Migration {
+    version: 20_261_122_000_200,
+    name: "note author",
+    sql: "ALTER TABLE note ADD COLUMN author TEXT",
+};
+
+async fn open(url: &str) -> Store {
+    Store::open(url, Options::default()).await.unwrap()
+}
+
+async fn has_authors(store: &Store) -> bool {
+    sqlx::query("SELECT author FROM note").fetch_all(store.reader()).await.is_ok()
+}
+
+kit::on_both_engines! {
+    async fn steps_are_applied_once_and_in_order(url: &str) {
+        let store = open(url).await;
+        assert_eq!(store.pending(&[AUTHOR, NOTE]).await.unwrap(), [NOTE, AUTHOR]);
+        assert_eq!(store.migrate(&[AUTHOR, NOTE]).await.unwrap(), [NOTE, AUTHOR]);
+        assert!(has_authors(&store).await);
+        assert_eq!(store.migrate(&[NOTE, AUTHOR]).await.unwrap(), []);
+        assert_eq!(store.pending(&[NOTE, AUTHOR]).await.unwrap(), []);
+    }
+
+    async fn looking_at_what_is_pending_changes_nothing(url: &str) {
+        let store = open(url).await;
+        store.pending(&[NOTE]).await.unwrap();
+        assert!(sqlx::query("SELECT * FROM schema_migration").fetch_all(store.reader()).await.is_err());
+    }
+
+    async fn a_failing_step_takes_the_others_back(url: &str) {
+        let store = open(url).await;
+        let broken = Migration { sql: "CREATE TABEL oops", ..AUTHOR };
+        let error = store.migrate(&[NOTE, broken]).await.unwrap_err();
+        assert!(matches!(error, StoreError::Migration { version, .. } if version == AUTHOR.version), "{error}");
+        assert!(error.source().unwrap().to_string().contains("TABEL"));
+        assert_eq!(store.migrate(&[NOTE, AUTHOR]).await.unwrap(), [NOTE, AUTHOR]);
+    }
+
+    async fn an_older_program_refuses_a_newer_schema(url: &str) {
+        let store = open(url).await;
+        store.migrate(&[NOTE, AUTHOR]).await.unwrap();
+        for refusal in [store.migrate(&[NOTE]).await, store.pending(&[NOTE]).await] {
+            assert!(matches!(refusal, Err(StoreError::SchemaNewer { version }) if version == AUTHOR.version));
+        }
+    }
+
+    async fn an_edited_step_is_refused(url: &str) {
+        let store = open(url).await;
+        store.migrate(&[NOTE]).await.unwrap();
+        let edited = Migration { sql: "CREATE TABLE note (text TEXT)", ..NOTE };
+        let error = store.migrate(&[edited, AUTHOR]).await.unwrap_err();
+        assert!(matches!(error, StoreError::MigrationChanged { version, .. } if version == NOTE.version), "{error}");
+        assert!(!has_authors(&store).await);
+    }
+
+    async fn two_steps_with_one_version_are_both_named(url: &str) {
+        let store = open(url).await;
+        let twin = Migration { version: NOTE.version, ..AUTHOR };
+        let error = store.migrate(&[NOTE, twin]).await.unwrap_err();
+        assert_eq!(error.to_string(), "migrations `note` and `note author` both have version 20261122000100");
+    }
+
+    async fn processes_that_start_together_take_turns(url: &str) {
+        let mut starting = Vec::new();
+        for _ in 0..8 {
+            let store = open(url).await;
+            starting.push(tokio::spawn(async move { store.migrate(&[NOTE, AUTHOR]).await.unwrap().len() }));
+        }
+        let mut applied = 0;
+        for process in starting {
+            applied += process.await.unwrap();
+        }
+        assert_eq!(applied, 2, "exactly one of them did the work");
+    }
+}
