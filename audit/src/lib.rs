@@ -1,1 +1,22 @@
-//! Audit events and where they go.
+//! Audit: what happened, by whom, with what result, kept.
+//!
+//! The column hands every outcome to a [`Recorder`] and goes on; one task behind it writes to a [`Sink`] and tells
+//! `tracing` (target `audit`). [`AuditLog`] reads back what [`SqlSink`] has written.
+//!
+//! - **A failing sink changes no decision and no result** (semantics 6.4). Events wait in a bounded backlog, what does not
+//!   fit is counted, and both are visible.
+//! - **No secret gets in**: metadata takes [`SafeValue`]s only, and values under a suspicious key are redacted before any
+//!   sink sees them.
+//! - **An event without a tenant belongs to the platform**; it is never dropped for want of one.
+
+mod event;
+mod log;
+mod metadata;
+mod recorder;
+mod sink;
+
+pub use event::{Event, Outcome, UnknownOutcome};
+pub use log::{AuditLog, Cursor, Filter, MalformedCursor, Page, Scope};
+pub use metadata::{Metadata, SafeValue};
+pub use recorder::{Limits, Recorder};
+pub use sink::{MIGRATIONS, MemorySink, Sink, SinkError, SqlSink};

@@ -1,6 +1,5 @@
 //! Migrations: in order, once, all or none.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 use std::error::Error as _;
 

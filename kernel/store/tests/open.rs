@@ -1,6 +1,5 @@
 //! Opening a database, and the unit of work.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop there")]
 
 use std::error::Error as _;
 use std::time::Duration;

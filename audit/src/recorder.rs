@@ -1,0 +1,284 @@
+use std::fmt::Display;
+use std::future::ready;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use crate::{Event, Sink};
+
+/// Where events are handed in. Clones feed the same task and the same sink.
+///
+/// Nothing here fails: what became of the events is seen by [`backlog`](Self::backlog), [`dropped`](Self::dropped) and
+/// [`failing`](Self::failing).
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    queue: mpsc::Sender<Message>,
+    state: Arc<State>,
+}
+
+/// How much may pile up.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Events handed in and not yet looked at; [`Recorder::record`] waits for room.
+    pub queue: usize,
+    /// Events that wait for a failing sink; later ones are dropped and counted.
+    pub backlog: usize,
+    /// Events offered to the sink at once.
+    pub batch: usize,
+    /// How long one attempt of the sink may take.
+    pub patience: Duration,
+    /// The pause after the first failure; it doubles with each further one, up to a hundredfold.
+    pub retry: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue: 1024,
+            backlog: 100_000,
+            batch: 256,
+            patience: Duration::from_secs(10),
+            retry: Duration::from_millis(100),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Message {
+    Event(Box<Event>),
+    Flush(oneshot::Sender<()>),
+    Close(oneshot::Sender<()>),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    backlog: AtomicUsize,
+    dropped: AtomicU64,
+    failure: Mutex<Option<String>>,
+}
+
+impl Recorder {
+    /// Starts the task that feeds `sink`, on the current runtime. It ends with [`close`](Self::close), or when the last
+    /// clone is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, or inside one without timers.
+    pub fn start(sink: impl Sink, limits: Limits) -> Self {
+        let (queue, inbox) = mpsc::channel(limits.queue);
+        let state = Arc::new(State::default());
+        let writer = Writer {
+            sink,
+            limits,
+            inbox,
+            state: state.clone(),
+            waiting: Vec::new(),
+            flushes: Vec::new(),
+            closers: Vec::new(),
+            failures: 0,
+        };
+        tokio::spawn(writer.run());
+        Self { queue, state }
+    }
+
+    /// Hands in an event; waits while the queue is full, at most as long as the sink's attempt takes. An event whose caller
+    /// stops waiting is not recorded: a drop guard uses [`try_record`](Self::try_record).
+    pub async fn record(&self, event: Event) {
+        self.hand_in(event, self.queue.reserve().await);
+    }
+
+    /// Hands in an event without waiting. When the queue is full, it is dropped and counted.
+    pub fn try_record(&self, event: Event) {
+        self.hand_in(event, self.queue.try_reserve());
+    }
+
+    fn hand_in<E>(&self, event: Event, permit: Result<mpsc::Permit<'_, Message>, E>) {
+        if let Ok(permit) = permit {
+            self.state.backlog.fetch_add(1, Ordering::Relaxed);
+            permit.send(Message::Event(Box::new(event)));
+        } else {
+            self.state.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until everything recorded before is written, or given up.
+    pub async fn flush(&self) {
+        self.ask(Message::Flush).await;
+    }
+
+    /// Writes what is left, with one last attempt if the sink is failing, and ends the task. Later events are dropped.
+    pub async fn close(&self) {
+        self.ask(Message::Close).await;
+    }
+
+    async fn ask(&self, message: fn(oneshot::Sender<()>) -> Message) {
+        let (reply, answer) = oneshot::channel();
+        // A task that is gone has nothing left to write.
+        if self.queue.send(message(reply)).await.is_ok() {
+            let _ended = answer.await;
+        }
+    }
+
+    /// Events handed in and not yet written.
+    pub fn backlog(&self) -> usize {
+        self.state.backlog.load(Ordering::Relaxed)
+    }
+
+    /// Events lost since the start: handed in when the queue or the backlog was full, or left when the task ended.
+    pub fn dropped(&self) -> u64 {
+        self.state.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Why the last attempt of the sink failed; `None` when it succeeded.
+    pub fn failing(&self) -> Option<String> {
+        self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The task behind the recorders. While the sink fails it goes on taking events in, so that callers do not wait for it.
+struct Writer<S> {
+    sink: S,
+    limits: Limits,
+    inbox: mpsc::Receiver<Message>,
+    state: Arc<State>,
+    waiting: Vec<Event>,
+    flushes: Vec<oneshot::Sender<()>>,
+    /// Answered by being dropped, when the task ends.
+    closers: Vec<oneshot::Sender<()>>,
+    failures: u32,
+}
+
+impl<S: Sink> Writer<S> {
+    async fn run(mut self) {
+        let mut messages = Vec::new();
+        let mut pause = pin!(sleep(Duration::ZERO));
+        loop {
+            let failing = self.failures > 0;
+            tokio::select! {
+                // In this order: a stream of events keeps the sink from neither its next chance nor its next batch.
+                biased;
+                () = &mut pause, if failing => {}
+                received = self.inbox.recv_many(&mut messages, self.limits.batch) => {
+                    if received == 0 {
+                        break;
+                    }
+                    messages.drain(..).for_each(|message| self.take(message));
+                    if failing {
+                        continue;
+                    }
+                }
+                () = ready(()), if !failing && !self.waiting.is_empty() => {}
+            }
+            self.write_batch().await;
+            pause.set(sleep(self.pause()));
+        }
+        while self.write_batch().await {}
+        self.give_up();
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Event(event) => {
+                let event = event.fitted();
+                trace(&event);
+                if self.waiting.len() < self.limits.backlog {
+                    self.waiting.push(event);
+                } else {
+                    self.state.drop_events(1);
+                }
+            }
+            Message::Flush(reply) => self.flushes.push(reply),
+            // What is already in the queue is still received; then `run` ends.
+            Message::Close(reply) => {
+                self.inbox.close();
+                self.closers.push(reply);
+            }
+        }
+    }
+
+    /// Offers the sink one batch, and tells whether it took it and there is more. One batch at a time, so that a long
+    /// backlog keeps no caller waiting either.
+    async fn write_batch(&mut self) -> bool {
+        if !self.waiting.is_empty() {
+            let batch = &self.waiting[..self.waiting.len().min(self.limits.batch)];
+            match timeout(self.limits.patience, self.sink.write(batch)).await {
+                Ok(Ok(())) => self.written(batch.len()),
+                Ok(Err(error)) => self.failed(&story(&error)),
+                Err(elapsed) => self.failed(&elapsed),
+            }
+        }
+        if self.waiting.is_empty() {
+            for reply in self.flushes.drain(..) {
+                let _nobody_waits_any_more = reply.send(());
+            }
+        }
+        self.failures == 0 && !self.waiting.is_empty()
+    }
+
+    fn written(&mut self, count: usize) {
+        self.waiting.drain(..count);
+        self.state.backlog.fetch_sub(count, Ordering::Relaxed);
+        if self.failures > 0 {
+            tracing::info!("the audit sink works again");
+            self.failures = 0;
+            self.state.set_failure(None);
+        }
+    }
+
+    fn failed(&mut self, error: &dyn Display) {
+        if self.failures == 0 {
+            tracing::error!(%error, "the audit sink fails; events are waiting");
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.state.set_failure(Some(error.to_string()));
+    }
+
+    fn pause(&self) -> Duration {
+        self.limits.retry * 2_u32.saturating_pow(self.failures.saturating_sub(1)).min(100)
+    }
+
+    fn give_up(&mut self) {
+        if !self.waiting.is_empty() {
+            tracing::error!(events = self.waiting.len(), "audit events are lost");
+            self.state.drop_events(self.waiting.len());
+        }
+    }
+}
+
+impl State {
+    fn drop_events(&self, count: usize) {
+        self.backlog.fetch_sub(count, Ordering::Relaxed);
+        self.dropped.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn set_failure(&self, failure: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+}
+
+fn trace(event: &Event) {
+    tracing::info!(
+        target: "audit",
+        id = %event.id,
+        event = event.name,
+        time = %event.time,
+        tenant = event.tenant,
+        actor = event.actor,
+        command = event.command,
+        result = event.result.as_str(),
+        error_code = event.error_code,
+        correlation_id = event.correlation_id,
+        trace_id = event.trace_id,
+        span_id = event.span_id,
+    );
+}
+
+/// The error and its causes on one line.
+fn story(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |story, cause| format!("{story}: {cause}"))
+}

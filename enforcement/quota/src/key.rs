@@ -1,0 +1,39 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+/// A stand-in of fixed size for texts of any length and content (a NUL or ten kilobytes do not fit a PostgreSQL key).
+/// Lengths are hashed too, so `["ab", "c"]` and `["a", "bc"]` differ.
+pub(crate) fn digest(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
+}
+
+/// The instant `ttl` after `now`, in microseconds since 1970; the end of time at most.
+pub(crate) fn deadline(now: Timestamp, ttl: Duration) -> i64 {
+    now.as_microsecond().saturating_add(i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Ids that no other process hands out.
+#[derive(Debug)]
+pub(crate) struct Tickets {
+    node: Uuid,
+    next: AtomicU64,
+}
+
+impl Tickets {
+    pub(crate) fn new(node: Uuid) -> Self {
+        Self { node, next: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn next(&self) -> String {
+        format!("{}-{}", self.node.simple(), self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,100 @@
+//! What only a shared database can show: several processes, restarts, failures.
+
+
+use std::time::Duration;
+
+use chancery_quota::{
+    Charge, Claim, ClaimRequest, Lifetimes, MIGRATIONS, MeteredStore as _, OutcomeStore as _, QuotaError,
+    SqlOutcomes, SqlQuota, TenantShare, Usage, Window,
+};
+use jiff::{SignedDuration, Timestamp};
+use store::{Options, Store};
+use uuid::Uuid;
+
+const NOON: Timestamp = Timestamp::constant(1_900_000_000, 0);
+const TTL: Duration = Duration::from_secs(30);
+
+fn charge(limit: u64) -> Charge<'static> {
+    Charge {
+        quota: "messages.sent",
+        units: 1,
+        window: Window { start: NOON, end: NOON + SignedDuration::from_hours(1) },
+        platform_limit: limit,
+        tenant: Some(TenantShare { id: "acme", limit }),
+    }
+}
+
+/// What one more process would open.
+async fn process(url: &str, node: u128) -> (Store, SqlQuota) {
+    let store = Store::open(url, Options::default()).await.unwrap();
+    store.migrate(MIGRATIONS).await.unwrap();
+    (store.clone(), SqlQuota::new(store, Uuid::from_u128(node)))
+}
+
+async fn spend(quota: &SqlQuota, limit: u64) -> Result<(), QuotaError> {
+    quota.reserve(&[charge(limit)], TTL, NOON).await?.commit().await
+}
+
+async fn used(quota: &SqlQuota) -> Usage {
+    quota.usage(Some("acme"), "messages.sent", charge(0).window, NOON).await.unwrap()
+}
+
+kit::on_both_engines! {
+    async fn four_processes_together_never_exceed_the_limit_and_reach_it(url: &str) {
+        let mut callers = Vec::new();
+        for node in 0..4 {
+            let (_, quota) = process(url, node).await;
+            for _ in 0..8 {
+                let quota = quota.clone();
+                callers.push(tokio::spawn(async move { spend(&quota, 20).await.is_ok() }));
+            }
+        }
+        let mut admitted = 0;
+        for caller in callers {
+            admitted += u64::from(caller.await.unwrap());
+        }
+        assert_eq!(admitted, 20);
+        assert_eq!(used(&process(url, 9).await.1).await, Usage { used: 20, reserved: 0 });
+    }
+
+    async fn what_was_charged_survives_a_restart(url: &str) {
+        let (store, quota) = process(url, 1).await;
+        spend(&quota, 2).await.unwrap();
+        store.close().await;
+        let (_, quota) = process(url, 2).await;
+        spend(&quota, 2).await.unwrap();
+        assert!(matches!(spend(&quota, 2).await, Err(QuotaError::Exhausted { used: 2, .. })));
+    }
+
+    async fn what_a_dead_process_held_expires(url: &str) {
+        let (store, quota) = process(url, 1).await;
+        std::mem::forget(quota.reserve(&[charge(1)], TTL, NOON).await.unwrap());
+        store.close().await;
+        let (_, quota) = process(url, 2).await;
+        assert!(matches!(spend(&quota, 1).await, Err(QuotaError::Exhausted { .. })));
+        quota.reserve(&[charge(1)], TTL, NOON + TTL).await.unwrap().commit().await.unwrap();
+    }
+
+    async fn a_store_that_fails_denies(url: &str) {
+        let (store, quota) = process(url, 1).await;
+        let running = quota.reserve(&[charge(5)], TTL, NOON).await.unwrap();
+        store.close().await;
+        assert!(matches!(quota.reserve(&[charge(5)], TTL, NOON).await, Err(QuotaError::Store(_))));
+        assert!(matches!(running.commit().await, Err(QuotaError::Store(_))));
+    }
+    async fn only_expired_outcomes_are_swept_away(url: &str) {
+        let (store, _) = process(url, 1).await;
+        let outcomes = SqlOutcomes::new(store, Uuid::from_u128(1));
+        let request = |key| ClaimRequest { tenant: None, command: "c", caller: "ada", key, fingerprint: "f" };
+        let hours = |n| Lifetimes { pending: TTL, stored: Duration::from_hours(n) };
+        for (key, kept) in [("brief", 1), ("long", 3)] {
+            let claim = outcomes.claim(request(key), hours(kept), NOON).await.unwrap();
+            let Claim::New(guard) = claim else { panic!("{claim:?}") };
+            guard.complete("{}".to_owned()).await.unwrap();
+        }
+        let later = NOON + SignedDuration::from_hours(2);
+        assert_eq!(outcomes.forget_expired(later).await.unwrap(), 1);
+        let claim = outcomes.claim(request("long"), hours(3), later).await.unwrap();
+        assert!(matches!(claim, Claim::Replay(_)), "{claim:?}");
+    }
+}
