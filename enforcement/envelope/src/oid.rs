@@ -1,8 +1,8 @@
 //! Our object identifiers, in one place.
 //!
 //! **Private and unregistered.** Until the vendor has a Private Enterprise Number, everything sits beneath
-//! [`ARC`]: the UUID `b753b721-482e-4ff2-a1ca-f7cac3239823`, drawn once, beneath the arc Microsoft delegates to whoever
-//! draws one (<https://www.oid-base.com/get/1.2.840.113556.1.8000.2554>). It collides with nobody, and unlike
+//! [`ARC`]: the UUID `b753b721-482e-4ff2-a1ca-f7cac3239823`, drawn once, beneath the public arc that is open to whoever
+//! draws one, `1.2.840.113556.1.8000.2554`. It collides with nobody, and unlike
 //! `2.25.<uuid>` every number fits the 32 bits that DER libraries commonly allow.
 //!
 //! | suffix | kind | meaning |

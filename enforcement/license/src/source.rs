@@ -6,7 +6,7 @@ use std::{
 
 use envelope::{
     Authority, EnvelopeError, MAX_TOKEN_BYTES, Recipient, Trust, VerifiedLicense, development::MAX_DAYS,
-    oid::ObjectIdentifier, open,
+    oid::{self, ObjectIdentifier}, open,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -47,6 +47,17 @@ pub struct TrustSettings {
     pub signing_eku: Vec<ObjectIdentifier>,
     /// `license.trust.required-policy-oids`.
     pub required_policies: Vec<ObjectIdentifier>,
+}
+
+impl TrustSettings {
+    /// The signer must carry our extended key usage, signer and intermediates our policy.
+    pub fn standard(root_bundle: Option<PathBuf>) -> Self {
+        Self {
+            root_bundle,
+            signing_eku: vec![oid::LICENSE_SIGNING_EKU],
+            required_policies: vec![oid::LICENSE_SIGNING_POLICY],
+        }
+    }
 }
 
 impl Sources {

@@ -46,46 +46,51 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
         "say who may run it: `#[access(public)]`, `authenticated`, `permission = …` or `internal`",
     )?;
 
-    let access_options = access.parse_args::<Options>()?.calls();
-    let access_build = Ident::new("build", access.path().span());
-    let mut facets = vec![quote! {
-        const { &#sdk::descriptors::access::Access::builder() #access_options .#access_build() }
-    }];
+    // Each facet is built at the span of its attribute, so that the compiler points there when building it fails.
+    let mut facets = Vec::new();
+    let (at, options) = (sdk_at(&sdk, access.path().span()), access.parse_args::<Options>()?);
+    let calls = options.calls();
+    facets.push(quote_spanned! { access.path().span() =>
+        const { &#at::descriptors::access::Access::builder() #calls .build() }
+    });
     if let Some(license) = attribute(input, "license")? {
-        let options = match &license.meta {
+        let calls = match &license.meta {
             Meta::Path(_) => Tokens::new(),
             _ => license.parse_args::<Options>()?.calls(),
         };
-        let build = Ident::new("build", license.path().span());
+        let (at, at_id) = (sdk_at(&sdk, license.path().span()), sdk_at(&sdk, id.span()));
         let key = quote_spanned! { id.span() =>
-            #sdk::descriptors::descriptor::EntitlementKey::literal_of(
-                <#module as #sdk::kernel::Module>::PRODUCT,
+            #at_id::descriptors::descriptor::EntitlementKey::literal_of(
+                <#module as #at_id::kernel::Module>::PRODUCT,
                 #id,
             )
         };
-        facets.push(quote! {
-            const { &#sdk::descriptors::descriptor::LicenseDescriptor::builder(#key) #options .#build() }
+        facets.push(quote_spanned! { license.path().span() =>
+            const { &#at::descriptors::descriptor::LicenseDescriptor::builder(#key) #calls .build() }
         });
     }
     for http in input.attrs.iter().filter(|attribute| attribute.path().is_ident("http")) {
         let Route { method, path } = http.parse_args()?;
-        let new = Ident::new("new", path.span());
-        facets.push(quote! {
-            const { &#sdk::descriptors::route::HttpRoute::#new(#sdk::descriptors::route::Method::#method, #path) }
+        let at = sdk_at(&sdk, path.span());
+        facets.push(quote_spanned! { path.span() =>
+            const { &#at::descriptors::route::HttpRoute::new(#at::descriptors::route::Method::#method, #path) }
         });
     }
     if let Some(guard) = attribute(input, "guard")? {
         let policy: Expr = guard.parse_args()?;
-        facets.push(quote! { const { &{ let policy: #sdk::descriptors::access::GuardedBy = #policy; policy } } });
+        facets.push(
+            quote! { const { &{ let policy: ::#sdk::descriptors::access::GuardedBy = #policy; policy } } },
+        );
     }
-    let command_id = quote_spanned! { id.span() => #sdk::kernel::CommandId::literal(#id) };
+    let at = sdk_at(&sdk, id.span());
+    let command_id = quote_spanned! { id.span() => #at::kernel::CommandId::of::<#module>(#id) };
 
     Ok(quote! {
         #[automatically_derived]
-        impl #sdk::kernel::Command for #message {
+        impl ::#sdk::kernel::Command for #message {
             type Module = #module;
             type Output = #output;
-            const CONTRACT: #sdk::kernel::Contract = #sdk::kernel::Contract::of::<Self, #output>(
+            const CONTRACT: ::#sdk::kernel::Contract = ::#sdk::kernel::Contract::of::<Self, #output>(
                 #command_id,
                 #summary,
                 &[#(#facets),*],
@@ -93,9 +98,9 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
         }
 
         const _: () = {
-            #[#sdk::kernel::linkme::distributed_slice(#sdk::kernel::COMMANDS)]
-            #[linkme(crate = #sdk::kernel::linkme)]
-            static REGISTRATION: #sdk::kernel::Registration = #sdk::kernel::Registration::of::<#message>();
+            #[::#sdk::kernel::linkme::distributed_slice(::#sdk::kernel::COMMANDS)]
+            #[linkme(crate = ::#sdk::kernel::linkme)]
+            static REGISTRATION: ::#sdk::kernel::Registration = ::#sdk::kernel::Registration::of::<#message>();
         };
     })
 }
@@ -154,9 +159,9 @@ impl Parse for BuilderOption {
 impl Options {
     fn calls(&self) -> Tokens {
         let calls = self.0.iter().map(|BuilderOption { name, value }| match value {
-            None => quote! { .#name() },
-            Some(list @ Expr::Array(_)) => quote! { .#name(&#list) },
-            Some(value) => quote! { .#name(#value) },
+            None => quote_spanned! { name.span() => .#name() },
+            Some(list @ Expr::Array(_)) => quote_spanned! { name.span() => .#name(&#list) },
+            Some(value) => quote_spanned! { name.span() => .#name(#value) },
         });
         quote! { #(#calls)* }
     }
@@ -198,14 +203,19 @@ fn attribute<'i>(input: &'i DeriveInput, name: &str) -> Result<Option<&'i Attrib
     }
 }
 
-/// The path under which the author's crate knows the SDK.
-fn sdk() -> Result<Tokens> {
+/// The name under which the author's crate knows the SDK.
+fn sdk() -> Result<Ident> {
     use proc_macro_crate::{FoundCrate, crate_name};
     let name = match crate_name("chancery-sdk") {
         Ok(FoundCrate::Itself) => "chancery_sdk".to_owned(),
         Ok(FoundCrate::Name(name)) => name,
         Err(error) => return Err(Error::new(Span::call_site(), error)),
     };
-    let name = Ident::new(&name, Span::call_site());
-    Ok(quote! { ::#name })
+    Ok(Ident::new(&name, Span::call_site()))
+}
+
+/// The SDK's path, written where `span` is.
+fn sdk_at(sdk: &Ident, span: Span) -> Tokens {
+    let sdk = Ident::new(&sdk.to_string(), span);
+    quote_spanned! { span => ::#sdk }
 }

@@ -52,18 +52,18 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
                 }
                 Err(fault)
             }
-            Ok(output) => match reserved.commit().await {
-                Ok(()) => Ok(output),
-                Err(error) => {
-                    let denial = self.deciding.denial(
-                        command,
-                        Reason::QuotaExceeded,
-                        format!("the charge could not be made: {error}"),
-                        &snapshot,
-                    );
-                    Err(refusal::denied(denial, &cx).into())
+            Ok(output) => {
+                // In a task of its own: a caller that goes away now must not undo the charge for what has been done.
+                let settled = tokio::spawn(reserved.commit()).await.map_err(|error| error.to_string());
+                match settled.and_then(|committed| committed.map_err(|error| error.to_string())) {
+                    Ok(()) => Ok(output),
+                    Err(error) => {
+                        let because = format!("the charge could not be made: {error}");
+                        let denial = self.deciding.denial(command, Reason::QuotaExceeded, because, &snapshot);
+                        Err(refusal::denied(denial, &cx).into())
+                    }
                 }
-            },
+            }
         }
     }
 }

@@ -1,0 +1,3 @@
+//! Whether the process answers.
+
+pub mod check;

@@ -1,0 +1,4 @@
+//! Who runs the platform.
+
+pub mod create;
+pub mod whoami;

@@ -1,0 +1,3 @@
+//! What happened.
+
+pub mod query;

@@ -1,0 +1,3 @@
+//! Which commands are covered by licensing.
+
+pub mod report;

@@ -1,0 +1,3 @@
+//! The license this deployment runs under.
+
+pub mod status;

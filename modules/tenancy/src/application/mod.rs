@@ -1,0 +1,3 @@
+//! The application tenant: the platform itself, hidden from customers.
+
+pub mod bootstrap;

@@ -1,0 +1,3 @@
+//! Tenants beneath tenants.
+
+pub mod create;
