@@ -1,1 +1,178 @@
-//! Acceptance: the product through its public doors.
+//! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::LazyLock,
+    time::Duration,
+};
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program, built like the tests themselves.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--workspace", "--bins", "--locked", "--quiet"])
+        .current_dir(root())
+        .status()
+        .expect("start cargo");
+    assert!(built.success(), "the program builds");
+    let tests = std::env::current_exe().expect("the path of this test");
+    let folder = tests.parent().and_then(Path::parent).expect("tests stand in a folder beside the program");
+    folder.join("chancery")
+});
+
+/// The folder of the whole project.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the project").to_owned()
+}
+
+/// `chancery` with these arguments, run to its end.
+pub fn chancery<const N: usize>(args: [&str; N]) -> Output {
+    program().args(args).output().expect("start chancery")
+}
+
+/// `chancery`, with an environment that says nothing about it.
+pub fn program() -> Command {
+    let mut command = Command::new(&*PROGRAM);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CHANCERY_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// What a process wrote to a stream, as text.
+pub fn text(stream: &[u8]) -> String {
+    String::from_utf8_lossy(stream).into_owned()
+}
+
+/// A quickstart that is serving. It is stopped when dropped.
+pub struct Quickstart {
+    folder: TempDir,
+    database: kit::Database,
+    process: Option<Child>,
+    /// What it told the newcomer.
+    pub welcome: String,
+}
+
+impl Quickstart {
+    /// From nothing, over this database.
+    pub fn over(database: kit::Database) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut quickstart = Self { folder, database, process: None, welcome: String::new() };
+        quickstart.start();
+        quickstart
+    }
+
+    /// Starts it, or starts it again.
+    pub fn start(&mut self) {
+        let mut process = program()
+            .args(["quickstart", "--dir", "demo", "--listen", "127.0.0.1:0"])
+            .env("CHANCERY_DATABASE__URL", self.database.url())
+            .current_dir(self.folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start chancery");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        self.welcome.clear();
+        for line in lines.by_ref() {
+            let line = line.expect("a line of text");
+            self.welcome += &line;
+            self.welcome.push('\n');
+            if line.starts_with("Stop with") {
+                self.process = Some(process);
+                return;
+            }
+        }
+        let output = process.wait_with_output().expect("its end");
+        panic!("quickstart ended: {}\n{}", self.welcome, text(&output.stderr));
+    }
+
+    /// Changes the configuration it wrote. Takes effect at the next start.
+    pub fn configure(&self, from: &str, to: &str) {
+        let path = self.path("chancery.toml");
+        let config = fs::read_to_string(&path).expect("its configuration");
+        assert!(config.contains(from), "the configuration holds `{from}`");
+        fs::write(path, config.replace(from, to)).expect("write its configuration");
+    }
+
+    /// A file of its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("demo").join(name)
+    }
+
+    /// The database it runs on.
+    pub fn database(&self) -> &str {
+        self.database.url()
+    }
+
+    /// The commands it offers, as they would be pasted.
+    pub fn commands(&self) -> Vec<String> {
+        let indented = self.welcome.lines().filter_map(|line| line.strip_prefix("     "));
+        indented.filter(|line| line.contains(" --c")).map(str::to_owned).collect()
+    }
+
+    /// A line pasted into a shell where quickstart was called.
+    pub fn paste(&self, line: &str) -> Output {
+        Command::new("sh")
+            .args(["-c", line])
+            .env("CHANCERY_DATABASE__URL", self.database.url())
+            .current_dir(self.folder.path())
+            .output()
+            .expect("start a shell")
+    }
+
+    /// A request as its operator.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let credentials = self.credentials();
+        let url = format!("{}{path}", credentials["url"].as_str().expect("an address"));
+        let token = credentials["token"].as_str().expect("a token");
+        reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30)).bearer_auth(token)
+    }
+
+    /// Calls a command as its operator.
+    pub async fn call(&self, id: &str, input: Value) -> (StatusCode, Value) {
+        let path = format!("/api/commands/{id}");
+        answer(self.request(Method::POST, &path).json(&input)).await
+    }
+
+    /// The credentials it wrote.
+    pub fn credentials(&self) -> Value {
+        let text = fs::read_to_string(self.path("credentials.json")).expect("its credentials");
+        serde_json::from_str(&text).expect("credentials in JSON")
+    }
+
+    /// Tells it to stop, and waits until it has. Returns whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        let Some(mut process) = self.process.take() else { return true };
+        let told = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()), "the process is there to be told");
+        process.wait().expect("its end").success()
+    }
+}
+
+impl Drop for Quickstart {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Sends a request and reads the JSON of its answer.
+pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.expect("an answer");
+    let status = response.status();
+    let body = response.text().await.expect("a body of text");
+    let json =
+        serde_json::from_str(&body).unwrap_or_else(|_| panic!("an answer in JSON, not {status} {body:?}"));
+    (status, json)
+}

@@ -3,7 +3,6 @@
 //! A registration passes the onboarding policy before anything is read from the database for it, so that nobody can ask
 //! it which slugs are taken.
 
-pub mod application;
 pub mod children;
 pub mod tenants;
 
@@ -89,6 +88,19 @@ impl Tenancy {
     /// Over this database.
     pub const fn new(store: Store) -> Self {
         Self { store }
+    }
+
+    /// The tenant of the platform itself, made when there is none. It is there before the bus is, because the onboarding
+    /// policy asks who belongs to it; customers neither see nor find it.
+    pub async fn application_tenant(&self, ambient: &Ambient) -> Result<TenantId, TenancyError> {
+        let mut work = self.store.begin().await?;
+        if let Some(id) = tenant::application(&mut work).await? {
+            return Ok(id);
+        }
+        let wanted = tenant::Registration { slug: Slug::platform(), name: None, parent: None, system: true };
+        let made = tenant::register(&mut work, ambient, wanted).await?;
+        work.commit().await?;
+        Ok(made.id)
     }
 
     /// The customer tenant with this slug. System tenants are not found by slug (semantics 7.1).

@@ -13,6 +13,11 @@ pub struct Slug(String);
 pub struct SlugError;
 
 impl Slug {
+    /// The application tenant's.
+    pub(crate) fn platform() -> Self {
+        Self("platform".to_owned())
+    }
+
     /// The slug as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -47,14 +47,18 @@ pub(crate) struct Registration {
 }
 
 /// Writes a tenant. The slug is claimed by the insert itself, so two that race for it cannot both have it.
-pub(crate) async fn register(work: &mut Work, cx: &Cx, wanted: Registration) -> Result<Tenant, TenancyError> {
+pub(crate) async fn register(
+    work: &mut Work,
+    ambient: &Ambient,
+    wanted: Registration,
+) -> Result<Tenant, TenancyError> {
     let tenant = Tenant {
-        id: TenantId(cx.uuid()),
+        id: TenantId(ambient.uuid()),
         name: wanted.name.unwrap_or_else(|| wanted.slug.to_string()),
         slug: wanted.slug,
         parent: wanted.parent,
         status: TenantStatus::Active,
-        created_at: truncated(cx.now()),
+        created_at: truncated(ambient.now()),
     };
     let inserted = sqlx::query(
         "INSERT INTO tenancy_tenant (id, slug, name, parent, status, system, created_at)
@@ -69,6 +73,13 @@ pub(crate) async fn register(work: &mut Work, cx: &Cx, wanted: Registration) -> 
     .execute(&mut **work)
     .await?;
     if inserted.rows_affected() == 0 { Err(TenancyError::SlugTaken(tenant.slug)) } else { Ok(tenant) }
+}
+
+/// The application tenant's id.
+pub(crate) async fn application(work: &mut Work) -> Result<Option<TenantId>, TenancyError> {
+    let row =
+        sqlx::query("SELECT * FROM tenancy_tenant WHERE system = 1").fetch_optional(&mut **work).await?;
+    Ok(row.as_ref().map(read).transpose()?.map(|tenant| tenant.id))
 }
 
 /// The customer tenant with this slug.

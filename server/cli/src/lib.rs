@@ -1,1 +1,203 @@
-//! server: cli.
+//! The operators' command line: what is asked ([`Cli`]), how answers are printed ([`print`]), and the client of a
+//! running server ([`client`]).
+//!
+//! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the check or call failed, 2 usage, 78
+//! configuration.
+
+pub mod client;
+pub mod print;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use descriptors::coverage::FindingKind;
+
+/// Chancery: software sold by capability, run on the customer's own machines.
+#[derive(Debug, Parser)]
+#[command(name = "chancery", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the check or call failed, 2 usage, 78 configuration.";
+
+/// The operators' commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Go from nothing to a working server: keys, a development license, a database, an operator, a demo tenant
+    ///
+    /// Everything it makes goes into one folder. A second run continues where the first stopped.
+    Quickstart(Quickstart),
+    /// Serve
+    ///
+    /// Applies outstanding migrations first, and refuses a database whose schema is newer than this program.
+    Serve(Serve),
+    /// Report which commands are covered by licensing; needs no server and no database
+    Coverage(Coverage),
+    /// Show how it is decided whether a command may run, and the smallest change that would allow it
+    ///
+    /// Given a denial reason such as `NOT_ENTITLED`, prints the page on it instead. Charges nothing, audits nothing.
+    Explain(Explain),
+    /// Look at licenses
+    #[command(subcommand)]
+    License(License),
+    /// Call a command of a running server
+    Invoke(Invoke),
+    /// Bring the database's schema up to date
+    Migrate(Migrate),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file; keys may also be set as `CHANCERY_SECTION__KEY`
+    #[arg(long, env = "CHANCERY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `chancery quickstart`
+#[derive(Debug, Args)]
+pub struct Quickstart {
+    /// The folder for everything it makes
+    #[arg(long, default_value = "quickstart")]
+    pub dir: PathBuf,
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+}
+
+/// `chancery serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub config: ConfigFile,
+    /// Run without a license service: licensed commands run unlicensed. Refused in production
+    #[arg(long)]
+    pub dev: bool,
+}
+
+/// `chancery coverage`
+#[derive(Debug, Args)]
+pub struct Coverage {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub config: ConfigFile,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Exit with 1 when there is a finding of one of these kinds, such as `MISSING_DESCRIPTOR`
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = finding_kind)]
+    pub fail_on: Vec<FindingKind>,
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// For machines
+    Json,
+}
+
+/// `chancery explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A command id such as `tenancy.tenants.create`, or a denial reason such as `NOT_ENTITLED`
+    #[arg(value_name = "COMMAND")]
+    pub subject: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub config: ConfigFile,
+    /// Decide under this license instead of the configured one
+    #[arg(long, value_name = "FILE")]
+    pub license: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `chancery license`
+#[derive(Debug, Subcommand)]
+pub enum License {
+    /// Show the state of the configured license
+    Status {
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "documented at its type")]
+        config: ConfigFile,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a license file is, and, with a configuration, whether it would be accepted and what it grants
+    Inspect {
+        /// The license
+        file: PathBuf,
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "documented at its type")]
+        config: ConfigFile,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `chancery invoke`
+#[derive(Debug, Args)]
+pub struct Invoke {
+    /// The command's id, such as `tenancy.tenants.create`
+    pub command: String,
+    /// Its input as JSON; `-` reads it from stdin
+    #[arg(default_value = "{}", value_name = "JSON|-")]
+    pub input: String,
+    /// The tenant on whose behalf to call; the operator's own when not stated
+    #[arg(long, value_name = "SLUG")]
+    pub tenant: Option<String>,
+    /// Repetitions with the same key get the first answer and are charged once
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// The file that says which server and holds the token, as `quickstart` writes it
+    #[arg(long, env = "CHANCERY_CREDENTIALS", value_name = "FILE")]
+    pub credentials: PathBuf,
+}
+
+/// `chancery migrate`
+#[derive(Debug, Args)]
+pub struct Migrate {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub config: ConfigFile,
+    /// Only say what would be applied
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn finding_kind(text: &str) -> Result<FindingKind, String> {
+    FindingKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+        let known: Vec<_> = FindingKind::ALL.into_iter().map(FindingKind::as_str).collect();
+        format!("one of {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_kind_of_finding_is_answered_with_the_known_ones() {
+        let error = Cli::try_parse_from(["chancery", "coverage", "--fail-on", "GAPS"]).unwrap_err();
+        assert!(error.to_string().contains("MISSING_DESCRIPTOR"), "{error}");
+    }
+}

@@ -1,1 +1,41 @@
-//! server: config.
+//! The configuration: one TOML file and the environment, one struct per section.
+//!
+//! ```
+//! # use chancery_config as config;
+//! use config::{Config, LogFormat};
+//!
+//! # fn main() -> Result<(), config::ConfigError> {
+//! let environment = [
+//!     ("CHANCERY_DATABASE__URL", "sqlite:///var/lib/chancery/chancery.db"),
+//!     ("CHANCERY_DEPLOYMENT__ID", "site-1"),
+//!     ("CHANCERY_LOG__FORMAT", "json"),
+//! ]
+//! .map(|(name, value)| (name.to_owned(), value.to_owned()));
+//! let config = Config::load(None, environment)?;
+//! assert_eq!(config.log.format, LogFormat::Json);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | where | how a key is spelled |
+//! |---|---|
+//! | the file | `license.trust.root-ca-bundle-path`, under `[license.trust]` |
+//! | the environment | `CHANCERY_LICENSE__TRUST__ROOT_CA_BUNDLE_PATH`: `.` is `__`, `-` is `_`; lists are separated by commas |
+//! | a secret's own file | `CHANCERY_DATABASE__URL_FILE`: the path of a file whose trimmed content is the value |
+//!
+//! The environment wins over the file. A relative path in the file is relative to the file's folder; one in the
+//! environment, and the file inside a `sqlite:` URL, to the working folder.
+//!
+//! **Invariant: a key that is not known refuses to load**, naming the key and the line or variable it stands in; so does
+//! a value of another type. No error repeats the value of a secret.
+
+mod error;
+mod keys;
+mod load;
+mod section;
+
+pub use error::{ConfigError, Origin};
+pub use section::{
+    CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
+    LogFormat, Recipient, Server, Trust,
+};

@@ -1,1 +1,98 @@
-//! server: http.
+//! The commands over HTTP: an adapter that knows routes, headers and statuses, and decides nothing.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `POST /api/commands/{id}` | any exposed command: the body is its input, the answer its output |
+//! | the `#[http(…)]` routes of commands | the same, with path, query and body as the input's fields |
+//! | `GET /api/commands`, `GET /api/commands/{id}` | what the caller may see, with JSON Schemas |
+//! | `/openapi.json` | what is mounted, as OpenAPI 3.1 |
+//! | `/healthz`, `/readyz` | whether the process lives, and whether it can serve |
+//!
+//! **Invariant: every answer that is not a success has the error body** of semantics 9.2, whatever layer it comes from,
+//! and every answer carries `x-correlation-id`.
+//!
+//! **Invariant: a header never decides for which tenant a call runs** (semantics 7.8). It is the principal's own tenant,
+//! or the one named by `?tenant=SLUG` for principals that hold [`ACT_FOR_TENANTS`].
+//!
+//! **Invariant: what is not exposed answers like what does not exist**: commands without access facet, internal ones,
+//! and developers' tools in production.
+//!
+//! A client that goes away drops the future of its call; the kernel makes an outcome of that.
+
+mod caller;
+mod edge;
+mod exposure;
+mod failure;
+mod fields;
+mod input;
+mod inventory;
+mod openapi;
+mod router;
+mod serve;
+mod status;
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use kernel::{Ambient, Bus, Principal, TenantId};
+
+pub use caller::ACT_FOR_TENANTS;
+pub use config::DenialStatus;
+pub use exposure::RouterError;
+pub use failure::chain;
+pub use router::router;
+pub use serve::serve;
+
+/// What the adapter stands on. Nothing here has a default.
+pub struct Api {
+    /// Where calls go.
+    pub bus: Bus,
+    /// Time and randomness.
+    pub ambient: Ambient,
+    /// Who tells bearer tokens apart.
+    pub authenticator: Arc<dyn Authenticate>,
+    /// Who knows tenants by their slugs.
+    pub tenants: Arc<dyn ResolveTenant>,
+    /// Whether the deployment states `environment=production`, where developers' tools are not mounted.
+    pub production: bool,
+    /// The status of license denials.
+    pub denial_status: DenialStatus,
+    /// What a request may take up.
+    pub limits: Limits,
+    /// Who says whether the process can serve.
+    pub ready: Arc<dyn Ready>,
+}
+
+/// What a request may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest body.
+    pub max_body_bytes: usize,
+    /// From the first line of a request to its answer.
+    pub request_timeout: Duration,
+}
+
+/// A future whose type is known only to itself.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What was asked does not answer at the moment. Whoever makes this has logged why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this cannot be answered at the moment")]
+pub struct Unavailable;
+
+/// Tells who a bearer token belongs to.
+pub trait Authenticate: Send + Sync + 'static {
+    /// The principal; `None` when the token is unknown or no longer good.
+    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>>;
+}
+
+/// Knows tenants by their slugs.
+pub trait ResolveTenant: Send + Sync + 'static {
+    /// The tenant; `None` when there is none of that slug.
+    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<TenantId>, Unavailable>>;
+}
+
+/// Says whether the process can serve.
+pub trait Ready: Send + Sync + 'static {
+    /// Nothing, or why it cannot: a text that is safe to show to anyone.
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>>;
+}

@@ -33,7 +33,7 @@ impl Handle<CreateChild> for Tenancy {
             .ok_or_else(|| TenancyError::NoSuchTenant(command.parent.into()))?;
         let wanted =
             Registration { slug: command.slug, name: command.name, parent: Some(parent.id), system: false };
-        let tenant = register(&mut work, cx, wanted).await?;
+        let tenant = register(&mut work, cx.ambient(), wanted).await?;
         work.commit().await?;
         Ok(tenant)
     }

@@ -27,7 +27,7 @@ impl Handle<CreateTenant> for Tenancy {
     async fn handle(&self, cx: &Cx, command: CreateTenant) -> Result<Tenant, TenancyError> {
         let mut work = self.store.begin().await?;
         let wanted = Registration { slug: command.slug, name: command.name, parent: None, system: false };
-        let tenant = register(&mut work, cx, wanted).await?;
+        let tenant = register(&mut work, cx.ambient(), wanted).await?;
         work.commit().await?;
         Ok(tenant)
     }

@@ -1,3 +1,0 @@
-//! The application tenant: the platform itself, hidden from customers.
-
-pub mod bootstrap;

@@ -1,0 +1,48 @@
+use std::{fmt, io, path::PathBuf};
+
+/// Why there is no configuration. The process ends with exit code 78 (`EX_CONFIG`).
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file could not be read: the configuration, or that of a secret.
+    #[error("failed to read `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A key or value is not one.
+    #[error("{origin}: {message}")]
+    Refused {
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// Where a key or value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// In a variable of the environment.
+    Variable(String),
+    /// Nowhere: there is no file, and the environment lacks it.
+    Environment,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "`{}`, line {line}", path.display()),
+            Self::Variable(name) => write!(f, "variable `{name}`"),
+            Self::Environment => f.write_str("the environment, without a file"),
+        }
+    }
+}

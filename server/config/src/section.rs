@@ -1,0 +1,286 @@
+//! The sections, in the order of the file. Their documentation is the operators'.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+};
+
+use descriptors::{
+    coverage::{AllowlistEntry, CoveragePolicy, GapMode},
+    descriptor::DeploymentShape,
+};
+use envelope::oid::{self, ObjectIdentifier};
+use license::{RecipientKey, Sources, TrustSettings};
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept.
+    pub database: Database,
+    /// How calls come in.
+    #[serde(default)]
+    pub server: Server,
+    /// What this installation is.
+    pub deployment: Deployment,
+    /// What it is allowed.
+    #[serde(default)]
+    pub license: License,
+    /// How answers look over HTTP.
+    #[serde(default)]
+    pub http: Http,
+    /// What is written to standard error.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:///path/to/file` or `postgres://user:password@host/name`.
+    #[schemars(with = "String", extend("writeOnly" = true))]
+    pub url: SecretString,
+    /// Connections to PostgreSQL, or readers of the SQLite file. When not stated, what the store finds sensible.
+    pub connections: Option<NonZeroU32>,
+    /// Whether the server brings the tables up to date when it starts, or refuses to start until they are.
+    #[serde(default = "yes")]
+    pub migrate: bool,
+    /// Whether `serve` may apply outstanding migrations. When not, it refuses to start while there are some.
+    #[serde(default = "allowed")]
+    pub migrate: bool,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port to listen on.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// The address people reach this server by, for links that leave it.
+    pub public_url: Option<String>,
+    /// Largest body of a request.
+    pub max_body_bytes: usize,
+    /// How long a request may take, from its first line to its answer.
+    pub request_timeout_seconds: NonZeroU32,
+    /// How long running requests may take to finish once the server is told to stop.
+    pub shutdown_grace_seconds: u32,
+}
+
+/// `[deployment]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Deployment {
+    /// The installation's id, to which licenses are bound.
+    #[serde(deserialize_with = "non_empty")]
+    #[schemars(length(min = 1))]
+    pub id: String,
+    /// Facts about this deployment, such as `environment = "production"`. What is not stated counts as enforced.
+    #[serde(default = "nothing_stated")]
+    pub shape: DeploymentShape,
+}
+
+/// `[license]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct License {
+    /// The license file.
+    #[schemars(extend("format" = "path"))]
+    pub path: Option<PathBuf>,
+    /// The key that licenses are encrypted to.
+    pub recipient: Option<Recipient>,
+    /// What a license must lead to.
+    pub trust: Trust,
+    /// Licenses for development.
+    pub dev: Development,
+    /// How commands are enforced.
+    pub command_enforcement: CommandEnforcement,
+}
+
+/// `[license.recipient]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Recipient {
+    /// The `kid` in licenses for this deployment.
+    pub key_id: String,
+    /// The private key, in PEM.
+    #[schemars(extend("format" = "path"))]
+    pub private_key_path: PathBuf,
+}
+
+/// `[license.trust]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Trust {
+    /// The licensing roots, in PEM. Without it every license is refused.
+    #[schemars(extend("format" = "path"))]
+    pub root_ca_bundle_path: Option<PathBuf>,
+    /// Extended key usages of which the signer must have one, separated by commas. Empty turns the check off.
+    #[serde(deserialize_with = "identifiers")]
+    #[schemars(with = "String")]
+    pub license_signing_eku: Vec<ObjectIdentifier>,
+    /// Certificate policies that the signer and every intermediate must assert, separated by commas. Empty turns the
+    /// check off.
+    #[serde(deserialize_with = "identifiers")]
+    #[schemars(with = "String")]
+    pub required_policy_oids: Vec<ObjectIdentifier>,
+}
+
+/// `[license.dev]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Development {
+    /// Whether a development license is accepted. Never where `environment=production`.
+    pub enabled: bool,
+    /// The license file.
+    #[schemars(extend("format" = "path"))]
+    pub path: Option<PathBuf>,
+}
+
+/// `[license.command-enforcement]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CommandEnforcement {
+    /// Whether commands are enforced at all.
+    pub enabled: bool,
+    /// What happens to a command without a license descriptor.
+    pub missing_descriptor_mode: GapMode,
+    /// Prefixes of command ids that are denied without a descriptor even in warn mode.
+    pub hard_fail_prefixes: Vec<String>,
+    /// Commands that are meant to have none, each with the reason. In the file only.
+    pub allowlist: Vec<AllowlistEntry>,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Http {
+    /// The status of a license denial.
+    pub denial_status: DenialStatus,
+}
+
+/// `http.denial-status`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DenialStatus {
+    /// What fits the reason: 402, 403 or 429.
+    #[default]
+    ByReason,
+    /// 403, whatever the reason.
+    Forbidden,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// What is logged, as `tracing` filters: `info,chancery_pipeline=debug`.
+    pub filter: String,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Config {
+    /// Where licenses may come from, and what they are verified against.
+    pub fn license_sources(&self) -> Sources {
+        let License { path, recipient, trust, dev, .. } = &self.license;
+        Sources {
+            path: path.clone(),
+            development: dev.path.clone().filter(|_| dev.enabled),
+            recipient: recipient
+                .as_ref()
+                .map(|key| RecipientKey { id: key.key_id.clone(), path: key.private_key_path.clone() }),
+            trust: TrustSettings {
+                root_bundle: trust.root_ca_bundle_path.clone(),
+                signing_eku: trust.license_signing_eku.clone(),
+                required_policies: trust.required_policy_oids.clone(),
+            },
+            installation: self.deployment.id.clone(),
+            production: self.deployment.shape.is_production(),
+        }
+    }
+
+    /// How commands that are not covered are treated.
+    pub fn coverage_policy(&self) -> CoveragePolicy {
+        let CommandEnforcement { enabled, missing_descriptor_mode, hard_fail_prefixes, allowlist } =
+            self.license.command_enforcement.clone();
+        CoveragePolicy { enforced: enabled, gaps: missing_descriptor_mode, allowlist, hard_fail_prefixes }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            public_url: None,
+            max_body_bytes: 1024 * 1024,
+            request_timeout_seconds: const { NonZeroU32::new(30).unwrap() },
+            shutdown_grace_seconds: 10,
+        }
+    }
+}
+
+impl Default for Trust {
+    fn default() -> Self {
+        Self {
+            root_ca_bundle_path: None,
+            license_signing_eku: vec![oid::LICENSE_SIGNING_EKU],
+            required_policy_oids: vec![oid::LICENSE_SIGNING_POLICY],
+        }
+    }
+}
+
+impl Default for CommandEnforcement {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            missing_descriptor_mode: GapMode::Warn,
+            hard_fail_prefixes: Vec::new(),
+            allowlist: Vec::new(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+const fn allowed() -> bool {
+    true
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn nothing_stated() -> DeploymentShape {
+    DeploymentShape::stating([])
+}
+
+fn non_empty<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    let text = String::deserialize(value)?;
+    if text.is_empty() { Err(D::Error::custom("expected a text that is not empty")) } else { Ok(text) }
+}
+
+fn identifiers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<ObjectIdentifier>, D::Error> {
+    oid::parse_list(&String::deserialize(value)?).map_err(|error| {
+        D::Error::custom(format!("expected object identifiers separated by commas: {error}"))
+    })
+}

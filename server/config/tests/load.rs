@@ -1,0 +1,279 @@
+//! The configuration as operators meet it: a file, an environment, and what is said about mistakes in them.
+
+use std::{fs, path::PathBuf};
+
+use chancery_config as config;
+use config::{Config, ConfigError, DenialStatus, LogFormat, Origin};
+use descriptors::{
+    coverage::{Allowlisted, GapMode},
+    descriptor::{DeploymentShape, ShapePredicate},
+};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+const LEAST: &str = "[database]\nurl = \"sqlite:chancery.db\"\n[deployment]\nid = \"site-1\"\n";
+
+/// A folder with a configuration file in it.
+struct Folder(TempDir);
+
+impl Folder {
+    fn with(text: &str) -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        fs::write(folder.file(), text).unwrap();
+        folder
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("chancery.toml")
+    }
+
+    fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::load(Some(&self.file()), variables(environment))
+    }
+}
+
+fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What is said about this file, without the folder's name.
+fn refusal(text: &str) -> String {
+    let folder = Folder::with(text);
+    let error = folder.load(&[]).unwrap_err().to_string();
+    error.replace(&folder.file().display().to_string(), "chancery.toml")
+}
+
+/// What is said about this variable beside a sound file.
+fn refusal_of(name: &str, value: &str) -> String {
+    Folder::with(LEAST).load(&[(name, value)]).unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_that_says_the_least_has_the_documented_defaults() {
+    let config = Folder::with(LEAST).load(&[]).unwrap();
+    assert!(config.database.migrate && config.database.connections.is_none());
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.max_body_bytes, 1_048_576);
+    assert_eq!(config.server.request_timeout_seconds.get(), 30);
+    assert_eq!(config.server.shutdown_grace_seconds, 10);
+    assert_eq!(config.http.denial_status, DenialStatus::ByReason);
+    assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Text, "info"));
+    let policy = config.coverage_policy();
+    assert!(policy.enforced && policy.allowlist.is_empty() && policy.hard_fail_prefixes.is_empty());
+    assert_eq!(policy.gaps, GapMode::Warn);
+    let sources = config.license_sources();
+    assert_eq!((sources.path, sources.development, sources.installation.as_str()), (None, None, "site-1"));
+    assert!(sources.recipient.is_none() && sources.trust.root_bundle.is_none() && !sources.production);
+    assert_eq!(sources.trust.signing_eku.len(), 1);
+    assert_eq!(sources.trust.required_policies.len(), 1);
+}
+
+#[test]
+fn a_full_file_says_what_it_says() {
+    let folder = Folder::with(
+        r#"
+        [database]
+        url = "postgres://user:hunter2@db/chancery"
+        connections = 20
+        [server]
+        listen = "[::1]:9000"
+        public-url = "https://platform.example.com"
+        [deployment]
+        id = "site-1"
+        shape = { packaging = "server", environment = "production" }
+        [license]
+        path = "licenses/current.lic"
+        [license.recipient]
+        key-id = "site-1"
+        private-key-path = "/etc/chancery/recipient.pem"
+        [license.trust]
+        root-ca-bundle-path = "roots.pem"
+        license-signing-eku = ""
+        required-policy-oids = "1.3.6.1.4.1.1, 1.3.6.1.4.1.2"
+        [license.dev]
+        enabled = true
+        path = "dev.lic"
+        [license.command-enforcement]
+        missing-descriptor-mode = "deny"
+        hard-fail-prefixes = ["tenancy."]
+        [[license.command-enforcement.allowlist]]
+        prefix = "health."
+        reason = "liveness must answer without a license"
+        [[license.command-enforcement.allowlist]]
+        id = "tools.text.echo"
+        reason = "a toy"
+        [http]
+        denial-status = "forbidden"
+        [log]
+        format = "json"
+        filter = "debug"
+        "#,
+    );
+    let config = folder.load(&[]).unwrap();
+    assert_eq!(config.database.url.expose_secret(), "postgres://user:hunter2@db/chancery");
+    assert_eq!(config.database.connections.unwrap().get(), 20);
+    assert_eq!(config.deployment.shape.contradicts(&[ShapePredicate::PRODUCTION]), None);
+    assert_eq!(config.http.denial_status, DenialStatus::Forbidden);
+    let policy = config.coverage_policy();
+    assert_eq!((policy.gaps, policy.hard_fails("tenancy.tenants.create")), (GapMode::Deny, Some("tenancy.")));
+    assert_eq!(policy.allowlisted("health.live.read").unwrap().names, Allowlisted::Prefix("health.".into()));
+    assert_eq!(policy.allowlisted("tools.text.echo").unwrap().reason, "a toy");
+    let sources = config.license_sources();
+    assert!(sources.production);
+    assert!(sources.trust.signing_eku.is_empty(), "an empty value turns that check off");
+    assert_eq!(sources.trust.required_policies.len(), 2);
+    let near = |name: &str| Some(folder.0.path().join(name));
+    assert_eq!(sources.path, near("licenses/current.lic"), "relative to the file's folder");
+    assert_eq!(sources.trust.root_bundle, near("roots.pem"));
+    assert_eq!(sources.development, near("dev.lic"));
+    assert_eq!(sources.recipient.unwrap().path, PathBuf::from("/etc/chancery/recipient.pem"));
+}
+
+#[test]
+fn a_development_license_is_a_source_only_where_it_is_enabled() {
+    let config = Folder::with(&format!("{LEAST}[license.dev]\npath = \"dev.lic\"\n")).load(&[]).unwrap();
+    assert_eq!(config.license_sources().development, None);
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let config = Folder::with(&format!("{LEAST}[log]\nfilter = \"warn\"\n"))
+        .load(&[
+            ("CHANCERY_LOG__FILTER", "debug"),
+            ("CHANCERY_DATABASE__CONNECTIONS", "3"),
+            ("CHANCERY_DEPLOYMENT__ID", "12"),
+            ("CHANCERY_DEPLOYMENT__SHAPE__ENVIRONMENT", "production"),
+            ("CHANCERY_LICENSE__TRUST__ROOT_CA_BUNDLE_PATH", "roots.pem"),
+            ("CHANCERY_LICENSE__TRUST__REQUIRED_POLICY_OIDS", ""),
+            ("CHANCERY_LICENSE__DEV__ENABLED", "true"),
+            ("CHANCERY_LICENSE__RECIPIENT__KEY_ID", "site-1"),
+            ("CHANCERY_LICENSE__RECIPIENT__PRIVATE_KEY_PATH", "key.pem"),
+            ("CHANCERY_LICENSE__COMMAND_ENFORCEMENT__MISSING_DESCRIPTOR_MODE", "deny"),
+            ("CHANCERY_LICENSE__COMMAND_ENFORCEMENT__HARD_FAIL_PREFIXES", "tenancy., identity."),
+        ])
+        .unwrap();
+    assert_eq!(config.log.filter, "debug");
+    assert_eq!(config.database.connections.unwrap().get(), 3);
+    assert_eq!(config.deployment.id, "12", "a text that looks like a number stays a text");
+    assert_eq!(config.deployment.shape, DeploymentShape::stating([("environment", "production")]));
+    assert_eq!(config.license.recipient.as_ref().unwrap().key_id, "site-1");
+    assert!(config.license.dev.enabled);
+    assert_eq!(config.coverage_policy().hard_fail_prefixes, ["tenancy.", "identity."]);
+    assert_eq!(config.coverage_policy().gaps, GapMode::Deny);
+    let trust = config.license_sources().trust;
+    assert_eq!(trust.root_bundle, Some(PathBuf::from("roots.pem")), "relative to the working folder");
+    assert!(trust.required_policies.is_empty());
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let environment =
+        [("CHANCERY_DATABASE__URL", "sqlite:a.db"), ("CHANCERY_DEPLOYMENT__ID", "site-1"), ("HOME", "/")];
+    assert!(Config::load(None, variables(&environment)).is_ok());
+    let error = Config::load(None, variables(&environment[1..])).unwrap_err();
+    assert_eq!(error.to_string(), "the environment, without a file: missing field `url` in `database`");
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file_of_its_own() {
+    let folder = Folder::with(LEAST);
+    let secret = folder.0.path().join("url");
+    fs::write(&secret, "postgres://from-a-file\n").unwrap();
+    let variable = ("CHANCERY_DATABASE__URL_FILE", secret.to_str().unwrap());
+    let config = folder.load(&[variable]).unwrap();
+    assert_eq!(config.database.url.expose_secret(), "postgres://from-a-file");
+
+    let error = folder.load(&[variable, ("CHANCERY_DATABASE__URL", "sqlite:b.db")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "variable `CHANCERY_DATABASE__URL_FILE`: `CHANCERY_DATABASE__URL` sets the same key"
+    );
+    let error = folder.load(&[("CHANCERY_DATABASE__URL_FILE", "/nowhere/url")]).unwrap_err();
+    assert_eq!(error.to_string(), "failed to read `/nowhere/url`");
+    assert_eq!(
+        refusal_of("CHANCERY_LOG__FILTER_FILE", "x"),
+        "variable `CHANCERY_LOG__FILTER_FILE`: unknown key `log.filter-file`"
+    );
+}
+
+#[test]
+fn an_unknown_key_refuses_and_names_its_line_or_variable() {
+    assert_eq!(
+        refusal(&format!("{LEAST}[log]\nlevel = \"info\"\n")),
+        "`chancery.toml`, line 6: unknown field `level`, expected `format` or `filter` in `log`"
+    );
+    assert_eq!(
+        refusal_of("CHANCERY_LOG__LEVEL", "info"),
+        "variable `CHANCERY_LOG__LEVEL`: unknown key `log.level`"
+    );
+    assert_eq!(refusal_of("CHANCERY_LOGS", "1"), "variable `CHANCERY_LOGS`: unknown key `logs`");
+    assert!(refusal(&format!("{LEAST}[licence]\n")).contains("line 5: unknown field `licence`"));
+}
+
+#[test]
+fn a_wrong_value_refuses_and_names_its_line_or_variable() {
+    for (text, line, part) in [
+        ("[server]\nmax-body-bytes = \"1\"\n", 6, "invalid type: string \"1\""),
+        ("[server]\nlisten = \"here\"\n", 6, "invalid socket address syntax"),
+        ("[server]\nrequest-timeout-seconds = 0\n", 6, "expected a nonzero u32"),
+        ("[license.trust]\nrequired-policy-oids = \"signing\"\n", 6, "expected object identifiers"),
+        ("[license.recipient]\nkey-id = \"a\"\n", 5, "missing field `private-key-path`"),
+        ("[license.command-enforcement]\nmissing-descriptor-mode = \"off\"\n", 6, "unknown variant `off`"),
+        ("[[license.command-enforcement.allowlist]]\nid = \"a.b.c\"\n", 5, "missing field `reason`"),
+        ("log = 3\n", 5, "unknown field `log`"),
+        ("[log\n", 5, "unclosed table"),
+    ] {
+        let said = refusal(&format!("{LEAST}{text}"));
+        assert!(
+            said.starts_with(&format!("`chancery.toml`, line {line}: ")) && said.contains(part),
+            "{said}"
+        );
+    }
+    for (name, value, part) in [
+        ("CHANCERY_SERVER__MAX_BODY_BYTES", "many", "expected an integer, found `many`"),
+        ("CHANCERY_SERVER__REQUEST_TIMEOUT_SECONDS", "0", "expected a nonzero u32"),
+        ("CHANCERY_LICENSE__DEV__ENABLED", "yes", "expected `true` or `false`, found `yes`"),
+        ("CHANCERY_LOG__FORMAT", "xml", "unknown variant `xml`"),
+        ("CHANCERY_DEPLOYMENT__ID", "", "not empty"),
+        ("CHANCERY_LOG", "info", "this is a section"),
+        ("CHANCERY_LICENSE__COMMAND_ENFORCEMENT__ALLOWLIST", "a", "in the file only"),
+    ] {
+        let said = refusal_of(name, value);
+        assert!(said.starts_with(&format!("variable `{name}`: ")) && said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn variables_of_other_use_are_passed_over() {
+    let environment = [
+        ("CHANCERY_CREDENTIALS", "/tmp/credentials"),
+        ("CHANCERY_CONFIG", "chancery.toml"),
+        ("CHANCERY_ISSUER_PASSPHRASE", "x"),
+        ("PATH", "/bin"),
+    ];
+    assert!(Folder::with(LEAST).load(&environment).is_ok());
+}
+
+#[test]
+fn the_database_url_is_in_no_debug_text_and_no_error() {
+    let config = Folder::with(&LEAST.replace("chancery.db", "hunter2")).load(&[]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let error = Folder::with("[database]\nurl = \"postgres://a:hunter2@b\n").load(&[]).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    assert!(matches!(error, ConfigError::Refused { origin: Origin::File { line: 2, .. }, .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Some("/nowhere/chancery.toml".as_ref()), []).unwrap_err();
+    assert_eq!(error.to_string(), "failed to read `/nowhere/chancery.toml`");
+}
+
+#[test]
+fn the_schema_names_every_section_and_marks_the_secret() {
+    let schema = Config::json_schema().to_value();
+    let sections: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(sections, ["database", "server", "deployment", "license", "http", "log"]);
+    assert_eq!(schema["properties"]["database"]["properties"]["url"]["writeOnly"], true);
+    assert_eq!(schema["properties"]["server"]["properties"]["request-timeout-seconds"]["default"], 30);
+}

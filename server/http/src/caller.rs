@@ -1,0 +1,90 @@
+//! For whom and by whom a call runs.
+
+use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts};
+use kernel::{Category, Cx, IdempotencyKey, Principal, TenantId, TraceContext};
+
+use crate::{
+    Api,
+    edge::{Arrival, text},
+    failure::Failure,
+};
+
+/// The permission to act on behalf of another tenant than one's own, named by `?tenant=SLUG`.
+pub const ACT_FOR_TENANTS: &str = "tenants.act";
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What surrounds the call of this request.
+pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result<Cx, Failure> {
+    let arrival = parts.extensions.get::<Arrival>().expect("the edge stands around every route");
+    let key = text(&parts.headers, &IDEMPOTENCY_KEY, IdempotencyKey::parse)?;
+    let principal = principal(api, &parts.headers).await?;
+    let tenant = match tenant {
+        None => home(&principal),
+        Some(slug) => Some(acting_for(api, &principal, slug).await?),
+    };
+    let mut cx = Cx::new(api.ambient.clone(), principal)
+        .with_correlation(arrival.correlation.clone())
+        .with_timeout(arrival.left(api.ambient.now()));
+    if let Some(tenant) = tenant {
+        cx = cx.with_tenant(tenant);
+    }
+    if let Some(key) = key {
+        cx = cx.with_idempotency_key(key);
+    }
+    let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+    if let Some(trace) = traceparent.and_then(TraceContext::parse) {
+        cx = cx.with_trace(trace);
+    }
+    Ok(cx)
+}
+
+/// Who calls. No credentials are nobody; wrong ones are refused, not taken for none.
+pub(crate) async fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Failure> {
+    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(Principal::Anonymous) };
+    let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let known = match bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+        Some((_, token)) => api.authenticator.authenticate(token.trim()).await?,
+        None => None,
+    };
+    known.ok_or_else(|| {
+        Failure::new(
+            "invalid_token",
+            Category::Unauthorized,
+            "the bearer token is not known, or no longer good",
+        )
+    })
+}
+
+fn home(principal: &Principal) -> Option<TenantId> {
+    match principal {
+        Principal::Authenticated(who) => who.home,
+        Principal::Anonymous | Principal::System => None,
+    }
+}
+
+/// Nothing is said about tenants to those who may not act for them.
+async fn acting_for(api: &Api, principal: &Principal, slug: &str) -> Result<TenantId, Failure> {
+    let Principal::Authenticated(who) = principal else {
+        return Err(Failure::new("authentication_required", Category::Unauthorized, "sign in first"));
+    };
+    if !who.permissions.contains(ACT_FOR_TENANTS) {
+        let message = format!("`tenant` needs the permission `{}`", ACT_FOR_TENANTS);
+        return Err(Failure::new("permission_required", Category::Forbidden, message));
+    }
+    if !is_slug(slug) {
+        let message = "`tenant` is a slug: `[a-z][a-z0-9-]{0,62}`, without `--`";
+        return Err(Failure::new("invalid_tenant", Category::Validation, message));
+    }
+    api.tenants.by_slug(slug).await?.ok_or_else(|| {
+        Failure::new("unknown_tenant", Category::NotFound, format!("there is no tenant `{slug}`"))
+    })
+}
+
+/// Semantics 7.1.
+fn is_slug(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.len() <= 63
+        && !text.contains("--")
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}

@@ -1,0 +1,154 @@
+//! The input of a call, from wherever the request carries it.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{
+        DefaultBodyLimit, FromRequest, Query, RawPathParams, Request,
+        rejection::{BytesRejection, FailedToBufferBody},
+    },
+    http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
+};
+use kernel::Category;
+use serde_json::{Map, Value};
+
+use crate::{failure::Failure, fields::Fields};
+
+/// The query key that names a tenant. It is never a field.
+const TENANT: &str = "tenant";
+
+/// A query, with the tenant it names set apart.
+pub(crate) struct Queried {
+    pub(crate) tenant: Option<String>,
+    fields: Vec<(String, String)>,
+}
+
+impl Queried {
+    pub(crate) fn of(uri: &Uri) -> Result<Self, Failure> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|error| Failure::new("malformed_query", Category::Validation, error.body_text()))?;
+        let (mut tenant, mut fields) = (None, Vec::<(String, String)>::new());
+        for (name, value) in pairs {
+            if tenant.is_some() && name == TENANT || fields.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(invalid(&name, format!("query parameter `{name}` is given twice")));
+            }
+            if name == TENANT {
+                tenant = Some(value);
+            } else {
+                fields.push((name, value));
+            }
+        }
+        Ok(Self { tenant, fields })
+    }
+
+    /// Where the input travels in the body, nothing else may be in the query.
+    pub(crate) fn without_fields(&self) -> Result<(), Failure> {
+        match self.fields.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(invalid(name, format!("query parameter `{name}` is not taken here"))),
+        }
+    }
+}
+
+/// The fields of an input, each given once or alike.
+pub(crate) struct Gathered(Map<String, Value>);
+
+impl Gathered {
+    /// From a body, which is an object or nothing.
+    pub(crate) fn body(value: Value) -> Result<Self, Failure> {
+        match value {
+            Value::Null => Ok(Self(Map::new())),
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err(invalid("", "the body is not an object".to_owned())),
+        }
+    }
+
+    /// From a query, where nothing is given twice.
+    pub(crate) fn query(queried: Queried, fields: &Fields) -> Self {
+        let fields = queried.fields.into_iter().map(|(name, text)| {
+            let value = fields.read(&name, &text);
+            (name, value)
+        });
+        Self(fields.collect())
+    }
+
+    /// From a path, whose parameters have these names in this order.
+    pub(crate) fn path<'n>(
+        mut self,
+        names: impl Iterator<Item = &'n str>,
+        values: &RawPathParams,
+        fields: &Fields,
+    ) -> Result<Self, Failure> {
+        for (name, (_, text)) in names.zip(values) {
+            self.add(name, fields.read(name, text))?;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
+    fn add(&mut self, name: &str, value: Value) -> Result<(), Failure> {
+        match self.0.get(name) {
+            Some(other) if *other != value => {
+                Err(invalid(name, format!("field `{name}` is given twice, with different values")))
+            }
+            _ => {
+                self.0.insert(name.to_owned(), value);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The JSON of a body; of none, `null`.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: usize,
+    timeout: Duration,
+) -> Result<Value, Failure> {
+    let mut body = Request::new(body);
+    DefaultBodyLimit::max(max_bytes).apply(&mut body);
+    let bytes = match tokio::time::timeout(timeout, Bytes::from_request(body, &())).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+            let message = "the body is larger than this server takes";
+            return Err(Failure::request(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message));
+        }
+        Ok(Err(error)) => {
+            return Err(Failure::new("incomplete_body", Category::Validation, error.body_text()));
+        }
+        Err(_) => {
+            let message = "the body did not arrive in time";
+            return Err(Failure::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
+        }
+    };
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    if !is_json(headers) {
+        let message = "the body is not declared as `application/json`";
+        return Err(Failure::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("the body is not JSON: {error}");
+        Failure::new("malformed_json", Category::Validation, message)
+            .with("line", error.line())
+            .with("column", error.column())
+    })
+}
+
+/// `application/json` or `application/…+json`, with any parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let subtype = media_type.strip_prefix("application/");
+    subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+}
+
+fn invalid(path: &str, message: String) -> Failure {
+    Failure::new("invalid_input", Category::Validation, message).with("path", path)
+}

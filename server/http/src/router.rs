@@ -1,0 +1,151 @@
+//! From a request to a call and back.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    http::{Method as HttpMethod, StatusCode, Uri, header::CONTENT_TYPE, request::Parts},
+    middleware::from_fn_with_state,
+    response::IntoResponse,
+    routing::{MethodFilter, MethodRouter, get},
+};
+use descriptors::route::{HttpRoute, Method};
+use kernel::{Category, CommandId, Cx};
+use serde_json::{Value, json};
+
+use crate::{
+    Api, RouterError, caller,
+    edge::{Arrival, edge},
+    exposure::{self, ALIVE, COMMAND, COMMANDS, Exposed, OPENAPI, READY},
+    failure::Failure,
+    fields::Fields,
+    input::{self, Gathered, Queried},
+    inventory, openapi,
+};
+
+/// What the routes work with.
+pub(crate) struct Mounted {
+    pub(crate) api: Api,
+    pub(crate) commands: BTreeMap<&'static str, Exposed>,
+}
+
+pub(crate) type Answer = Result<Json<Value>, Failure>;
+pub(crate) type Path = Result<RawPathParams, RawPathParamsRejection>;
+
+/// Everything the adapter answers. Fails when the routes of the commands do not fit together.
+pub fn router(api: Api) -> Result<Router, RouterError> {
+    let commands = exposure::exposed(api.bus.registry(), api.production);
+    let routes = exposure::routes(commands.values())?;
+    let document = Bytes::from(openapi::document(&commands, &routes).to_string());
+    let mounted = Arc::new(Mounted { api, commands });
+
+    let mut all = Router::new()
+        .route(COMMANDS, get(inventory::list))
+        .route(COMMAND, get(inventory::show).post(command))
+        .route(OPENAPI, get(async move || ([(CONTENT_TYPE, "application/json")], document)))
+        .route(ALIVE, get(async || Json(json!({ "status": "ok" }))))
+        .route(READY, get(ready));
+    for (path, methods) in routes {
+        let served = methods.into_values().fold(MethodRouter::new(), |served, (command, route)| {
+            let fields = Fields::of(&command.contract.input());
+            let endpoint = Arc::new(Endpoint { command: command.id(), route, fields });
+            let handler = async move |State(mounted): State<Arc<Mounted>>, path: Path, request: Request| {
+                endpoint.answer(&mounted, path, request).await
+            };
+            served.on(filter(route.method()), handler)
+        });
+        all = all.route(&path, served);
+    }
+    Ok(all
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn_with_state(Arc::clone(&mounted), edge))
+        .with_state(mounted))
+}
+
+impl Mounted {
+    pub(crate) fn command(&self, path: Path) -> Result<&Exposed, Failure> {
+        let path = well_formed(path)?;
+        let id = path.iter().next().map_or("", |(_, id)| id);
+        self.commands.get(id).ok_or_else(|| Failure::unknown_command(id))
+    }
+
+    async fn run(&self, cx: Cx, command: CommandId, input: Value) -> Answer {
+        let correlation = cx.correlation().clone();
+        let answer = self.api.bus.dispatch_json(cx, command.as_str(), input).await;
+        answer.map(Json).map_err(|fault| Failure::of_fault(&fault, self.api.denial_status, &correlation))
+    }
+
+    async fn body(&self, parts: &Parts, body: Body) -> Result<Value, Failure> {
+        let arrival = parts.extensions.get::<Arrival>().expect("the edge stands around every route");
+        let timeout = arrival.left(self.api.ambient.now());
+        input::read(&parts.headers, body, self.api.limits.max_body_bytes, timeout).await
+    }
+}
+
+/// `POST /api/commands/{id}`: the body is the input, as it is.
+async fn command(State(mounted): State<Arc<Mounted>>, path: Path, request: Request) -> Answer {
+    let command = mounted.command(path)?.id();
+    let (parts, body) = request.into_parts();
+    let queried = Queried::of(&parts.uri)?;
+    queried.without_fields()?;
+    let cx = caller::cx(&mounted.api, &parts, queried.tenant.as_deref()).await?;
+    let input = mounted.body(&parts, body).await?;
+    mounted.run(cx, command, input).await
+}
+
+/// A route of a command.
+struct Endpoint {
+    command: CommandId,
+    route: HttpRoute,
+    fields: Fields,
+}
+
+impl Endpoint {
+    async fn answer(&self, mounted: &Mounted, path: Path, request: Request) -> Answer {
+        let path = well_formed(path)?;
+        let (parts, body) = request.into_parts();
+        let queried = Queried::of(&parts.uri)?;
+        let cx = caller::cx(&mounted.api, &parts, queried.tenant.as_deref()).await?;
+        let gathered = if self.route.method().has_body() {
+            queried.without_fields()?;
+            Gathered::body(mounted.body(&parts, body).await?)?
+        } else {
+            Gathered::query(queried, &self.fields)
+        };
+        let input = gathered.path(self.route.parameters(), &path, &self.fields)?.into_value();
+        mounted.run(cx, self.command, input).await
+    }
+}
+
+fn well_formed(path: Path) -> Result<RawPathParams, Failure> {
+    path.map_err(|error| Failure::new("malformed_path", Category::Validation, error.body_text()))
+}
+
+fn filter(method: Method) -> MethodFilter {
+    match method {
+        Method::GET => MethodFilter::GET,
+        Method::POST => MethodFilter::POST,
+        Method::PUT => MethodFilter::PUT,
+        Method::PATCH => MethodFilter::PATCH,
+        Method::DELETE => MethodFilter::DELETE,
+    }
+}
+
+async fn ready(State(mounted): State<Arc<Mounted>>) -> Answer {
+    match mounted.api.ready.ready().await {
+        Ok(()) => Ok(Json(json!({ "status": "ok" }))),
+        Err(reason) => Err(Failure::new("not_ready", Category::Unavailable, reason)),
+    }
+}
+
+async fn unknown_path(uri: Uri) -> impl IntoResponse {
+    Failure::new("unknown_path", Category::NotFound, format!("there is nothing at `{}`", uri.path()))
+}
+
+async fn unknown_method(method: HttpMethod, uri: Uri) -> impl IntoResponse {
+    let message = format!("`{}` does not take {method}", uri.path());
+    Failure::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}

@@ -1,0 +1,174 @@
+//! A server on a socket of its own, and a client.
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+
+use http_api::{
+    ACT_FOR_TENANTS, Api, Authenticate, BoxFuture, DenialStatus, Limits, Ready, ResolveTenant, Unavailable,
+};
+use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::demo::{Demo, Gate, NOTES_WRITE};
+
+pub(crate) const HOME: TenantId = TenantId(uuid(1));
+pub(crate) const ACME: TenantId = TenantId(uuid(2));
+
+const fn uuid(last: u8) -> uuid::Uuid {
+    uuid::Uuid::from_u128(last as u128)
+}
+
+/// Everything an adapter stands on, with these commands beside the demo's.
+pub(crate) fn api(commands: Commands, demo: Demo) -> Api {
+    let registry = Arc::new(Registry::linked_and(commands).unwrap());
+    let door = registry.open(Modules::none().mount(demo)).unwrap();
+    Api {
+        bus: Bus::new(registry, Gate(door)),
+        ambient: Ambient::system(),
+        authenticator: Arc::new(Tokens),
+        tenants: Arc::new(Slugs),
+        production: false,
+        denial_status: DenialStatus::ByReason,
+        limits: Limits { max_body_bytes: 1024, request_timeout: Duration::from_secs(5) },
+        ready: Arc::new(Always),
+    }
+}
+
+struct Tokens;
+
+impl Authenticate for Tokens {
+    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
+        let permissions: &[&'static str] = match bearer {
+            "reader" => &[],
+            "writer" => &[NOTES_WRITE.as_str()],
+            "operator" => &[ACT_FOR_TENANTS],
+            "outage" => return Box::pin(async { Err(Unavailable) }),
+            "bug" => return Box::pin(async { panic!("a bug") }),
+            _ => return Box::pin(async { Ok(None) }),
+        };
+        let principal = Principal::Authenticated(Arc::new(Authenticated {
+            id: bearer.to_owned(),
+            home: Some(HOME),
+            permissions: BTreeSet::from_iter(permissions.iter().copied()),
+            aal: 1,
+            authenticated_at: Ambient::system().now(),
+        }));
+        Box::pin(async { Ok(Some(principal)) })
+    }
+}
+
+struct Slugs;
+
+impl ResolveTenant for Slugs {
+    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<TenantId>, Unavailable>> {
+        Box::pin(async move { Ok((slug == "acme").then_some(ACME)) })
+    }
+}
+
+struct Always;
+
+impl Ready for Always {
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A server. It stops when it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<std::io::Result<()>>,
+    client: reqwest::Client,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::of(api(Commands::none(), Demo::default())).await
+    }
+
+    pub(crate) async fn of(api: Api) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let router = http_api::router(api).unwrap();
+        let shutdown = async { drop(stopped.await) };
+        let serving = tokio::spawn(http_api::serve(listener, router, shutdown, Duration::from_secs(2)));
+        Self { address, stop: Some(stop), serving, client: reqwest::Client::new() }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).answer().await
+    }
+
+    /// Runs a command by id, as nobody.
+    pub(crate) async fn call(&self, id: &str, input: Value) -> Answer {
+        self.request("POST", &format!("/api/commands/{id}")).json(&input).answer().await
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> std::io::Result<()> {
+        drop(self.stop.take());
+        self.serving.await.unwrap()
+    }
+}
+
+pub(crate) trait Send {
+    async fn answer(self) -> Answer;
+}
+
+impl Send for RequestBuilder {
+    async fn answer(self) -> Answer {
+        Answer::read(self.send().await.unwrap()).await
+    }
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, self.text))
+    }
+
+    /// The answer of a success.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json()
+    }
+
+    /// The error body, of exactly this form, with this status and code.
+    #[track_caller]
+    pub(crate) fn failed(&self, status: u16, code: &str) -> Value {
+        let body = self.json();
+        let error = body["error"].as_object().unwrap_or_else(|| panic!("no error body: {body}"));
+        let keys: Vec<_> = error.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["code", "message", "category", "correlationId", "details"]);
+        assert_eq!((self.status.as_u16(), error["code"].as_str()), (status, Some(code)), "{body}");
+        assert_eq!(error["correlationId"].as_str(), self.header("x-correlation-id"));
+        assert!(error["details"].is_object() && !error["message"].as_str().unwrap().is_empty(), "{body}");
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        body["error"].clone()
+    }
+}
