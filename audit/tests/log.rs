@@ -1,6 +1,5 @@
 //! What the database keeps, and how it is found again.
 
-
 use std::time::Duration;
 
 use chancery_audit::{

@@ -41,29 +41,29 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The command requires a feature that the catalog does not list.
+    /// The command requires a feature that this build does not know.
     UnknownFeatureKey = "UNKNOWN_FEATURE_KEY",
-    /// The ceiling permits the command, the effective set does not.
+    /// The license permits the command, but it was not granted to this tenant.
     NotEntitled = "NOT_ENTITLED",
-    /// A metered window is exhausted, a cap is reached, or neither could be established.
+    /// A quota of the command is used up, or could not be established.
     QuotaExceeded = "QUOTA_EXCEEDED",
-    /// The signed license itself does not permit the command.
+    /// The license does not permit the command.
     CeilingExceeded = "CEILING_EXCEEDED",
-    /// A deny rule matched.
+    /// A rule denies the command.
     CommandDenied = "COMMAND_DENIED",
-    /// Issuer, licensee or installation owner could not be resolved.
+    /// A party of the license could not be resolved.
     PartyResolutionFailed = "PARTY_RESOLUTION_FAILED",
     /// The command has no contract.
     MissingContract = "MISSING_CONTRACT",
-    /// The contract carries no license descriptor.
+    /// The command carries no license descriptor.
     MissingDescriptor = "MISSING_DESCRIPTOR",
-    /// The license descriptor failed structural validation.
+    /// The license descriptor of the command is malformed.
     MalformedDescriptor = "MALFORMED_DESCRIPTOR",
     /// No license is installed.
     LicenseMissing = "LICENSE_MISSING",
-    /// The license is past its end.
+    /// The license has expired.
     LicenseExpired = "LICENSE_EXPIRED",
-    /// The license was refused.
+    /// The installed license was refused.
     LicenseInvalid = "LICENSE_INVALID",
 }
 

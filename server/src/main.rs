@@ -4,7 +4,11 @@ mod quickstart;
 mod serve;
 mod wire;
 
-use std::{io, path::Path, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -70,7 +74,10 @@ fn load_if_named(file: &ConfigFile) -> anyhow::Result<Option<Config>> {
 fn log(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log.filter)
         .with_context(|| format!("`log.filter` is not a filter: `{}`", config.log.filter))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     match config.log.format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().init(),
@@ -142,7 +149,10 @@ fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
     }
     let config = load_if_named(&args.config)?;
     let license = match &config {
-        None => RunningLicense::unenforced(),
+        None => {
+            eprintln!("note: no configuration is named, so this is explained without a license");
+            RunningLicense::unenforced()
+        }
         Some(config) => {
             let mut sources = config.license_sources();
             if let Some(file) = &args.license {

@@ -20,7 +20,7 @@ use envelope::{
     development::{DevelopmentAuthority, MAX_DAYS},
 };
 use identity::{Role, operators::create::CreateOperator};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kernel::{Ambient, Cx, Fault, Principal};
 use license::{LicenseProjection, RunningLicense};
 use serde_json::Map;
@@ -119,13 +119,13 @@ impl Folder {
     /// The license of the folder. A development license lives for a month; one that has run out is replaced.
     fn license(&self, config: &Config, ambient: &Ambient) -> anyhow::Result<RunningLicense> {
         let recipient = self.recipient()?;
+        if !self.file("license.jwe").exists() {
+            self.issue_license(&recipient, ambient)?;
+        }
         let license = RunningLicense::read(config.license_sources(), ambient.now());
-        match license.snapshot().status() {
-            LicenseStatus::Missing | LicenseStatus::Expired => {
-                self.issue_license(&recipient, ambient)?;
-                license.refresh(ambient.now());
-            }
-            LicenseStatus::Active | LicenseStatus::Invalid | LicenseStatus::Unenforced => {}
+        if license.snapshot().status() == LicenseStatus::Expired {
+            self.issue_license(&recipient, ambient)?;
+            license.refresh(ambient.now());
         }
         Ok(license)
     }
@@ -142,7 +142,7 @@ impl Folder {
     }
 
     fn issue_license(&self, recipient: &Recipient, ambient: &Ambient) -> anyhow::Result<()> {
-        let now = ambient.now();
+        let now = Timestamp::from_second(ambient.now().as_second())?;
         let (_, catalog) = wire::inventory()?;
         let grant =
             catalog.expand("chancery", EDITION).context("this build does not know its own edition")?;
@@ -194,6 +194,11 @@ async fn demo_tenant(assembly: &Assembly) -> anyhow::Result<()> {
     let wanted = CreateTenant { slug: DEMO.parse()?, name: Some("Demo".to_owned()) };
     match assembly.bus.dispatch(system(assembly), wanted).await {
         Ok(_) | Err(Fault::Failed(TenancyError::SlugTaken(_))) => Ok(()),
+        // Whoever has no usable license must still get a server that says why.
+        Err(Fault::Refused(refusal)) => {
+            tracing::warn!(%refusal, "the demo tenant was not registered");
+            Ok(())
+        }
         Err(fault) => Err(fault).context("failed to register the demo tenant"),
     }
 }
@@ -208,7 +213,7 @@ fn welcome(folder: &Folder, url: &str, license: &LicenseProjection) -> anyhow::R
     let license_line = match (&license.detail, license.expires_at) {
         (Some(detail), _) => format!("{}: {detail}", license.status.as_str()),
         (None, Some(end)) => {
-            format!("{} development license, edition {EDITION}, until {end:.0}", license.status.as_str())
+            format!("{} development license, edition {EDITION}, until {end}", license.status.as_str())
         }
         (None, None) => license.status.as_str().to_owned(),
     };

@@ -30,21 +30,24 @@ const TABLE: &[(&str, May)] = &[
     ("quota", Know(&["store"])),
     ("resolver", Know(&["descriptors"])),
     ("envelope", Know(&["descriptors"])),
-    ("license", Know(&["envelope", "store", "descriptors"])),
+    ("license", Know(&["envelope", "descriptors"])),
     ("pipeline", Know(&["kernel", "descriptors", "resolver", "license", "quota", "audit"])),
     // The vendor's side.
     ("issuer", Know(&["envelope", "descriptors"])),
     // What a module author sees.
     ("sdk-macros", Know(&[])),
     ("sdk", Know(&["kernel", "descriptors", "store", "sdk-macros"])),
-    ("testkit", Know(&["sdk", "kernel", "descriptors", "store", "pipeline", "license", "quota", "audit"])),
+    (
+        "testkit",
+        Know(&["kernel", "descriptors", "store", "pipeline", "envelope", "license", "quota", "audit"]),
+    ),
     // Modules know the SDK. The platform module is the face of enforcement and audit, so it sees them too.
     ("health", Know(&["sdk"])),
     ("identity", Know(&["sdk"])),
     ("tenancy", Know(&["sdk"])),
     ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
     // The outside.
-    ("config", Know(&["descriptors"])),
+    ("config", Know(&["descriptors", "envelope", "license"])),
     ("http", KnowAllBut("issuer")),
     ("cli", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),

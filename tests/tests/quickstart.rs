@@ -50,7 +50,7 @@ async fn the_path_of_a_newcomer(database: Database) {
     assert!(told.contains("hold edition `pro` of `chancery`"), "{told}");
 
     let told = text(&quickstart.paste(coverage).stdout);
-    assert!(told.contains("identity.operators.whoami") && told.contains("1 gaps"), "{told}");
+    assert!(told.contains("identity.operators.whoami") && told.contains("1 gap;"), "{told}");
 
     let operator = quickstart.credentials()["operator"].clone();
     assert!(quickstart.stop(), "it stops when told to");

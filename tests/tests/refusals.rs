@@ -29,11 +29,11 @@ async fn malformed_calls_get_the_error_body() {
         404,
         "unknown_command",
     );
-    is_an_error(answer(post("/api/nowhere").json(&json!({}))).await, 404, "not_found");
+    is_an_error(answer(post("/api/nowhere").json(&json!({}))).await, 404, "unknown_path");
     is_an_error(
         answer(post(create).header("content-type", "application/json").body("{\"slug\":")).await,
         400,
-        "invalid_json",
+        "malformed_json",
     );
     is_an_error(answer(post(create).json(&json!({ "slug": 7 }))).await, 400, "invalid_input");
     is_an_error(

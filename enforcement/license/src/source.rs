@@ -5,8 +5,10 @@ use std::{
 };
 
 use envelope::{
-    Authority, EnvelopeError, MAX_TOKEN_BYTES, Recipient, Trust, VerifiedLicense, development::MAX_DAYS,
-    oid::{self, ObjectIdentifier}, open,
+    Authority, EnvelopeError, MAX_TOKEN_BYTES, Recipient, Trust, VerifiedLicense,
+    development::MAX_DAYS,
+    oid::{self, ObjectIdentifier},
+    open,
 };
 use jiff::{SignedDuration, Timestamp};
 

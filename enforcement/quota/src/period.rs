@@ -55,7 +55,11 @@ impl TryFrom<Span> for Period {
     type Error = PeriodError;
 
     fn try_from(span: Span) -> Result<Self, PeriodError> {
-        if span.is_positive() { Ok(Self(span)) } else { Err(PeriodError::NotPositive { text: span.to_string() }) }
+        if span.is_positive() {
+            Ok(Self(span))
+        } else {
+            Err(PeriodError::NotPositive { text: span.to_string() })
+        }
     }
 }
 

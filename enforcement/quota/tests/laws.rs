@@ -1,6 +1,5 @@
 //! Every implementation, under the laws of its port.
 
-
 use chancery_quota::{MIGRATIONS, MemoryOutcomes, MemoryQuota, SqlOutcomes, SqlQuota};
 use kit::Database;
 use store::{Options, Store};

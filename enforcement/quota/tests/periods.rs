@@ -1,6 +1,5 @@
 //! Windows of a period.
 
-
 use chancery_quota::{Period, PeriodError, Window};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;

@@ -1,6 +1,5 @@
 //! What only a shared database can show: several processes, restarts, failures.
 
-
 use std::time::Duration;
 
 use chancery_quota::{

@@ -1,6 +1,5 @@
 //! Migrations: in order, once, all or none.
 
-
 use std::error::Error as _;
 
 use chancery_store::{Migration, Options, Store, StoreError, sqlx};

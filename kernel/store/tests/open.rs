@@ -1,6 +1,5 @@
 //! Opening a database, and the unit of work.
 
-
 use std::error::Error as _;
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ pub enum Command {
     ///
     /// Everything it makes goes into one folder. A second run continues where the first stopped.
     Quickstart(Quickstart),
-    /// Serve
+    /// Run the server
     ///
     /// Applies outstanding migrations first, and refuses a database whose schema is newer than this program.
     Serve(Serve),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use descriptors::{
     coverage::{CommandCoverage, CoverageReport, GapMode, Verdict},
     denial::Reason,
@@ -25,7 +25,7 @@ pub fn text(text: &str) -> io::Result<()> {
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(UTF8_BORDERS_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
     table
@@ -50,7 +50,8 @@ pub fn coverage(report: &CoverageReport) -> String {
         GapMode::Warn => "warn: gaps run and are reported",
         GapMode::Deny => "deny: gaps are refused",
     };
-    let mut text = format!("{commands}\n\n{} commands, {gaps} gaps; mode {mode}\n", report.commands.len());
+    let gaps = if gaps == 1 { "1 gap".to_owned() } else { format!("{gaps} gaps") };
+    let mut text = format!("{commands}\n\n{} commands, {gaps}; mode {mode}\n", report.commands.len());
     if !report.findings.is_empty() {
         let mut findings = table(&["finding", "subject", "what"]);
         for finding in &report.findings {

@@ -42,7 +42,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { path, line } => write!(f, "`{}`, line {line}", path.display()),
             Self::Variable(name) => write!(f, "variable `{name}`"),
-            Self::Environment => f.write_str("the environment, without a file"),
+            Self::Environment => f.write_str("no configuration file is named, and in the environment"),
         }
     }
 }

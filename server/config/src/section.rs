@@ -47,9 +47,6 @@ pub struct Database {
     pub url: SecretString,
     /// Connections to PostgreSQL, or readers of the SQLite file. When not stated, what the store finds sensible.
     pub connections: Option<NonZeroU32>,
-    /// Whether the server brings the tables up to date when it starts, or refuses to start until they are.
-    #[serde(default = "yes")]
-    pub migrate: bool,
     /// Whether `serve` may apply outstanding migrations. When not, it refuses to start while there are some.
     #[serde(default = "allowed")]
     pub migrate: bool,
@@ -263,10 +260,6 @@ impl Default for Log {
 }
 
 const fn allowed() -> bool {
-    true
-}
-
-fn yes() -> bool {
     true
 }
 

@@ -171,7 +171,10 @@ fn the_environment_alone_is_enough() {
         [("CHANCERY_DATABASE__URL", "sqlite:a.db"), ("CHANCERY_DEPLOYMENT__ID", "site-1"), ("HOME", "/")];
     assert!(Config::load(None, variables(&environment)).is_ok());
     let error = Config::load(None, variables(&environment[1..])).unwrap_err();
-    assert_eq!(error.to_string(), "the environment, without a file: missing field `url` in `database`");
+    assert_eq!(
+        error.to_string(),
+        "no configuration file is named, and in the environment: missing field `url` in `database`"
+    );
 }
 
 #[test]

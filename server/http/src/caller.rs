@@ -1,6 +1,7 @@
 //! For whom and by whom a call runs.
 
 use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts};
+use descriptors::access::Permission;
 use kernel::{Category, Cx, IdempotencyKey, Principal, TenantId, TraceContext};
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// The permission to act on behalf of another tenant than one's own, named by `?tenant=SLUG`.
-pub const ACT_FOR_TENANTS: &str = "tenants.act";
+pub const TENANTS_ACT: Permission = Permission::new("tenants.act");
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -68,8 +69,8 @@ async fn acting_for(api: &Api, principal: &Principal, slug: &str) -> Result<Tena
     let Principal::Authenticated(who) = principal else {
         return Err(Failure::new("authentication_required", Category::Unauthorized, "sign in first"));
     };
-    if !who.permissions.contains(ACT_FOR_TENANTS) {
-        let message = format!("`tenant` needs the permission `{}`", ACT_FOR_TENANTS);
+    if !who.permissions.contains(TENANTS_ACT.as_str()) {
+        let message = format!("`tenant` needs the permission `{}`", TENANTS_ACT.as_str());
         return Err(Failure::new("permission_required", Category::Forbidden, message));
     }
     if !is_slug(slug) {

@@ -145,8 +145,8 @@ fn challenge(code: &str) -> &'static str {
     }
 }
 
-/// An error and its sources in one line, as logs show it.
-pub fn chain(error: &dyn std::error::Error) -> String {
+/// An error and its sources in one line.
+fn chain(error: &dyn std::error::Error) -> String {
     iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

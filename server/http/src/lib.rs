@@ -12,7 +12,7 @@
 //! and every answer carries `x-correlation-id`.
 //!
 //! **Invariant: a header never decides for which tenant a call runs** (semantics 7.8). It is the principal's own tenant,
-//! or the one named by `?tenant=SLUG` for principals that hold [`ACT_FOR_TENANTS`].
+//! or the one named by `?tenant=SLUG` for principals that hold [`TENANTS_ACT`].
 //!
 //! **Invariant: what is not exposed answers like what does not exist**: commands without access facet, internal ones,
 //! and developers' tools in production.
@@ -35,10 +35,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use kernel::{Ambient, Bus, Principal, TenantId};
 
-pub use caller::ACT_FOR_TENANTS;
+pub use caller::TENANTS_ACT;
 pub use config::DenialStatus;
 pub use exposure::RouterError;
-pub use failure::chain;
 pub use router::router;
 pub use serve::serve;
 

@@ -1,9 +1,9 @@
 //! A server on a socket of its own, and a client.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http_api::{
-    ACT_FOR_TENANTS, Api, Authenticate, BoxFuture, DenialStatus, Limits, Ready, ResolveTenant, Unavailable,
+use chancery_http::{
+    Api, Authenticate, BoxFuture, DenialStatus, Limits, Ready, ResolveTenant, TENANTS_ACT, Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
@@ -42,7 +42,7 @@ impl Authenticate for Tokens {
         let permissions: &[&'static str] = match bearer {
             "reader" => &[],
             "writer" => &[NOTES_WRITE.as_str()],
-            "operator" => &[ACT_FOR_TENANTS],
+            "operator" => &[TENANTS_ACT.as_str()],
             "outage" => return Box::pin(async { Err(Unavailable) }),
             "bug" => return Box::pin(async { panic!("a bug") }),
             _ => return Box::pin(async { Ok(None) }),
@@ -50,7 +50,7 @@ impl Authenticate for Tokens {
         let principal = Principal::Authenticated(Arc::new(Authenticated {
             id: bearer.to_owned(),
             home: Some(HOME),
-            permissions: BTreeSet::from_iter(permissions.iter().copied()),
+            permissions: permissions.iter().copied().collect(),
             aal: 1,
             authenticated_at: Ambient::system().now(),
         }));
@@ -98,9 +98,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let router = http_api::router(api).unwrap();
+        let router = chancery_http::router(api).unwrap();
         let shutdown = async { drop(stopped.await) };
-        let serving = tokio::spawn(http_api::serve(listener, router, shutdown, Duration::from_secs(2)));
+        let serving = tokio::spawn(chancery_http::serve(listener, router, shutdown, Duration::from_secs(2)));
         Self { address, stop: Some(stop), serving, client: reqwest::Client::new() }
     }
 
@@ -125,6 +125,7 @@ impl Server {
     }
 }
 
+/// Sends a request and reads its answer.
 pub(crate) trait Send {
     async fn answer(self) -> Answer;
 }

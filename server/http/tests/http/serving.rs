@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http_api::{BoxFuture, Ready};
+use chancery_http::{BoxFuture, Ready};
 use kernel::Commands;
 use serde_json::json;
 use tokio::{
@@ -57,7 +57,7 @@ async fn a_body_that_does_not_arrive_is_not_waited_for() {
     api.limits.request_timeout = Duration::from_millis(100);
     let server = Server::of(api).await;
     let mut client = TcpStream::connect(server.address).await.unwrap();
-    client.write_all(HANGING[..HANGING.len() - 1].as_bytes()).await.unwrap();
+    client.write_all(&HANGING.as_bytes()[..HANGING.len() - 1]).await.unwrap();
     let mut answer = [0; 1024];
     let length = client.read(&mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer[..length]);
