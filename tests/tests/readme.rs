@@ -1,6 +1,6 @@
 //! The transcript in the README is what happens. `BLESS=1` writes it anew.
 
-use std::{fs, process::Output};
+use std::fs;
 
 use chancery_acceptance::{Quickstart, root, text};
 use kit::Database;
@@ -30,9 +30,10 @@ fn transcript() -> String {
     };
     let mut lines = format!("$ cargo run --release -- quickstart\n{}", quickstart.welcome);
     let mut paste = |line: &str, times: usize| {
-        let output: Output =
-            (1..times).map(|_| quickstart.paste(line)).last().unwrap_or_else(|| quickstart.paste(line));
-        let output = if times > 1 { quickstart.paste(line) } else { output };
+        for _ in 1..times {
+            quickstart.paste(line);
+        }
+        let output = quickstart.paste(line);
         lines += &format!("\n$ {line}");
         if times > 1 {
             lines += &format!("     # the {times}th time");
