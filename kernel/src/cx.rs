@@ -200,6 +200,13 @@ impl Cx {
         self
     }
 
+    /// To be stopped at this instant.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Timestamp) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// Under a caller's idempotency key.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {

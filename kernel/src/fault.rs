@@ -23,6 +23,8 @@ pub enum Fault<E> {
     DeadlineExceeded,
     /// The handler panicked. The process goes on.
     Panicked,
+    /// Something of ours failed around the handler, which may have run.
+    Internal(BoxProblem),
 }
 
 impl<E> Fault<E> {
@@ -35,6 +37,7 @@ impl<E> Fault<E> {
             Self::Failed(error) => Fault::Failed(convert(error)),
             Self::DeadlineExceeded => Fault::DeadlineExceeded,
             Self::Panicked => Fault::Panicked,
+            Self::Internal(problem) => Fault::Internal(problem),
         }
     }
 
@@ -54,7 +57,7 @@ impl Fault<BoxProblem> {
             Self::Unknown(_) => "unknown_command",
             Self::Input(_) => "invalid_input",
             Self::Refused(refusal) => refusal.code,
-            Self::Failed(problem) => problem.code(),
+            Self::Failed(problem) | Self::Internal(problem) => problem.code(),
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Panicked => "internal",
         }
@@ -66,7 +69,7 @@ impl Fault<BoxProblem> {
             Self::Unknown(_) => Category::NotFound,
             Self::Input(_) => Category::Validation,
             Self::Refused(refusal) => refusal.category,
-            Self::Failed(problem) => problem.category(),
+            Self::Failed(problem) | Self::Internal(problem) => problem.category(),
             Self::DeadlineExceeded => Category::Unavailable,
             Self::Panicked => Category::Internal,
         }
@@ -82,6 +85,7 @@ impl<E: fmt::Display> fmt::Display for Fault<E> {
             Self::Failed(error) => error.fmt(f),
             Self::DeadlineExceeded => f.write_str("the call was stopped at its deadline"),
             Self::Panicked => f.write_str("the handler panicked"),
+            Self::Internal(problem) => problem.fmt(f),
         }
     }
 }

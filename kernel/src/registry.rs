@@ -191,7 +191,7 @@ impl Problem for Unencodable {
 }
 
 fn unencodable(error: serde_json::Error) -> Fault<BoxProblem> {
-    Fault::Failed(Box::new(Unencodable(error)))
+    Fault::Internal(Box::new(Unencodable(error)))
 }
 
 /// Why the commands of a program do not fit together. Start-up stops with it.

@@ -39,7 +39,7 @@ pub(crate) async fn serve(
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
             max_body_bytes: config.server.max_body_bytes,
-            request_timeout: Duration::from_secs(config.server.request_timeout_seconds.get().into()),
+            request_timeout: config.server.request_timeout(),
         },
     };
     let router = http_api::router(api).context("the routes of this program do not fit together")?;
@@ -78,7 +78,11 @@ async fn look_after(license: license::RunningLicense, outcomes: Arc<quota::SqlOu
         let now = ambient.now();
         let edge = license.next_edge();
         if edge.is_some_and(|edge| edge <= now) {
-            license.refresh(now);
+            let license = license.clone();
+            let refreshed = tokio::task::spawn_blocking(move || license.refresh(now)).await;
+            if let Err(error) = refreshed {
+                tracing::error!(%error, "failed to read the license again");
+            }
         }
         if let Err(error) = outcomes.forget_expired(now).await {
             tracing::warn!(%error, "failed to forget stored outcomes");

@@ -101,7 +101,7 @@ pub(crate) async fn assemble(
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
         guards,
-        limits: Limits::STANDARD,
+        limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
     Ok(Assembly { bus, ambient, license, recorder, outcomes, identity, tenancy, store, application })

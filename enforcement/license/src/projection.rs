@@ -90,7 +90,7 @@ impl LicenseProjection {
 }
 
 fn days_until(end: Timestamp, now: Timestamp) -> i64 {
-    const DAY: i64 = SignedDuration::from_hours(24).as_secs();
-    let seconds = end.duration_since(now).as_secs().max(0);
-    seconds / DAY + i64::from(seconds % DAY > 0)
+    const DAY: i128 = SignedDuration::from_hours(24).as_nanos();
+    let left = end.duration_since(now).as_nanos().max(0);
+    i64::try_from((left + DAY - 1) / DAY).unwrap_or(i64::MAX)
 }

@@ -49,13 +49,14 @@ impl RunningLicense {
         }
     }
 
-    /// When the clock alone will change the status next: an end of validity ahead.
+    /// When the clock alone will change the status next: a beginning or an end of validity ahead.
     pub fn next_edge(&self) -> Option<Timestamp> {
         match self.snapshot().state() {
             State::Active(held) => {
                 Some(held.license().claims().expires_at.min(held.license().chain_expires_at()))
             }
-            _ => None,
+            State::Invalid(refusal) => refusal.valid_from,
+            State::Unenforced | State::Missing | State::Expired(_) => None,
         }
     }
 

@@ -60,6 +60,14 @@ pub struct Refusal {
     pub stage: &'static str,
     /// What failed; nothing secret.
     pub detail: String,
+    /// When the clock alone will heal it: the license is not valid yet.
+    pub valid_from: Option<Timestamp>,
+}
+
+impl Refusal {
+    pub(crate) const fn new(stage: &'static str, detail: String) -> Self {
+        Self { stage, detail, valid_from: None }
+    }
 }
 
 impl Snapshot {

@@ -1,5 +1,6 @@
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -25,6 +26,8 @@ pub struct Sources {
     pub recipient: Option<RecipientKey>,
     /// `license.trust.*`.
     pub trust: TrustSettings,
+    /// The host of `server.public-url`: licenses bound to other base domains are refused.
+    pub public_host: Option<String>,
     /// `deployment.id`: licenses bound to another installation are refused.
     pub installation: String,
     /// Whether the shape states `environment=production`, where a development license is refused.
@@ -88,7 +91,7 @@ impl Sources {
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<VerifiedLicense, Refusal> {
-        let configured = |stage, what: &str| Refusal { stage, detail: format!("`{what}` is not configured") };
+        let configured = |stage, what: &str| Refusal::new(stage, format!("`{what}` is not configured"));
         let bundle = self
             .trust
             .root_bundle
@@ -99,27 +102,27 @@ impl Sources {
             .as_ref()
             .ok_or_else(|| configured("recipient", "license.recipient.private-key-path"))?;
         let text = |stage, path: &Path| {
-            fs::read_to_string(path).map_err(|error| Refusal {
-                stage,
-                detail: format!("failed to read `{}`: {error}", path.display()),
-            })
+            fs::read_to_string(path)
+                .map_err(|error| Refusal::new(stage, format!("failed to read `{}`: {error}", path.display())))
         };
         let trust = Trust::from_pem(&text("trust", bundle)?)
-            .map_err(|error| Refusal { stage: "trust", detail: error.to_string() })?
+            .map_err(|error| Refusal::new("trust", error.to_string()))?
             .requiring_eku(self.trust.signing_eku.clone())
             .requiring_policies(self.trust.required_policies.clone());
         let recipient = Recipient::from_pem(&key.id, &text("recipient", &key.path)?)
-            .map_err(|error| Refusal { stage: "recipient", detail: error.to_string() })?;
-        open(token, &recipient, &trust, now).map_err(|error: EnvelopeError| Refusal {
-            stage: error.stage().as_str(),
-            detail: error.to_string(),
-        })
+            .map_err(|error| Refusal::new("recipient", error.to_string()))?;
+        open(token, &recipient, &trust, now)
+            .map_err(|error: EnvelopeError| Refusal::new(error.stage().as_str(), error.to_string()))
+    }
+
+    fn serves_under(&self, domains: &[String]) -> bool {
+        self.public_host.as_ref().is_some_and(|host| domains.iter().any(|domain| is_within(host, domain)))
     }
 
     /// What verification cannot know: whether this license is meant for this deployment, now.
     fn admit(&self, held: &Held, now: Timestamp) -> Result<(), Refusal> {
         let claims = held.license.claims();
-        let refuse = |stage, detail| Err(Refusal { stage, detail });
+        let refuse = |stage, detail| Err(Refusal::new(stage, detail));
         if let Some(bound) = &claims.binding.installation_id
             && *bound != self.installation
         {
@@ -127,6 +130,14 @@ impl Sources {
                 "binding",
                 format!("bound to installation `{bound}`, this is `{}`", self.installation),
             );
+        }
+        let domains = &claims.binding.base_domains;
+        if !domains.is_empty() && !self.serves_under(domains) {
+            let here = self.public_host.as_deref().map_or_else(
+                || "`server.public-url` is not configured".to_owned(),
+                |host| format!("`server.public-url` is at `{host}`"),
+            );
+            return refuse("binding", format!("bound to base domains {}; {here}", domains.join(", ")));
         }
         if held.license.authority() == Authority::Development {
             if held.source != SourceKind::Development {
@@ -149,20 +160,28 @@ impl Sources {
             return refuse("claims", format!("a development license is valid for at most {MAX_DAYS} days"));
         }
         if claims.not_before > now {
-            return refuse("claims", format!("not valid before {}", claims.not_before));
+            let early = Refusal::new("claims", format!("not valid before {}", claims.not_before));
+            return Err(Refusal { valid_from: Some(claims.not_before), ..early });
         }
         Ok(())
     }
 }
 
+fn is_within(host: &str, domain: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host.strip_suffix(&domain.to_ascii_lowercase()).is_some_and(|left| left.is_empty() || left.ends_with('.'))
+}
+
 fn read_bounded(path: &Path) -> io::Result<String> {
     let longest = u64::try_from(MAX_TOKEN_BYTES).unwrap_or(u64::MAX);
-    if fs::metadata(path)?.len() > longest {
+    let mut token = String::new();
+    fs::File::open(path)?.take(longest + 1).read_to_string(&mut token)?;
+    if token.len() > MAX_TOKEN_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {longest} bytes")));
     }
-    fs::read_to_string(path)
+    Ok(token)
 }
 
 fn refused(stage: &'static str, detail: String) -> State {
-    State::Invalid(Refusal { stage, detail })
+    State::Invalid(Refusal::new(stage, detail))
 }

@@ -85,6 +85,7 @@ impl Site {
                 path: folder.path().join("key.pem"),
             }),
             trust: TrustSettings::standard(Some(folder.path().join("roots.pem"))),
+            public_host: None,
             installation: "site-1".to_owned(),
             production: false,
         };
@@ -228,6 +229,30 @@ fn a_license_bound_to_no_installation_is_good_for_any() {
 }
 
 #[test]
+fn a_license_bound_to_base_domains_is_good_beneath_them_only() {
+    let bound = |domains: &[&str]| {
+        let base_domains = domains.iter().map(|&domain| domain.to_owned()).collect();
+        Claims { binding: Binding { installation_id: None, base_domains }, ..claims() }
+    };
+    for (host, good) in [
+        (Some("example.com"), true),
+        (Some("platform.Example.com"), true),
+        (Some("example.org"), true),
+        (Some("badexample.com"), false),
+        (Some("example.com.evil.net"), false),
+        (None, false),
+    ] {
+        let mut site = Site::licensed(&bound(&["example.com", "example.org"]));
+        site.sources.public_host = host.map(str::to_owned);
+        let expected = if good { LicenseStatus::Active } else { LicenseStatus::Invalid };
+        assert_eq!(site.status(), expected, "{host:?}");
+        if !good {
+            assert_eq!(site.refusal().stage, "binding");
+        }
+    }
+}
+
+#[test]
 fn a_license_is_refused_until_it_begins() {
     let mut claims = claims();
     claims.not_before = now() + days(1);
@@ -237,6 +262,7 @@ fn a_license_is_refused_until_it_begins() {
     assert!(refusal.detail.contains("2026-06-02T00:00:00Z"), "{}", refusal.detail);
 
     let license = site.read();
+    assert_eq!(license.next_edge(), Some(claims.not_before));
     license.refresh(claims.not_before);
     assert_eq!(license.snapshot().status(), LicenseStatus::Active);
 }
@@ -332,6 +358,7 @@ fn days_to_expiry_round_up_and_end_at_zero() {
         (days(29) + SignedDuration::from_secs(1), 30),
         (days(29), 29),
         (SignedDuration::from_secs(1), 1),
+        (SignedDuration::from_nanos(1), 1),
         (SignedDuration::ZERO, 0),
         (-days(5), 0),
     ] {

@@ -36,7 +36,7 @@ pub struct Parts {
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A call that states no deadline.
+    /// The longest a call may run.
     pub call: Duration,
     /// A stored outcome for an idempotency key.
     pub outcome: Duration,
@@ -141,7 +141,7 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
             registry: Arc::clone(&registry),
             outcomes: Arc::clone(&outcomes),
             lifetimes,
-            inner,
+            inner: Arc::new(inner),
         })
         // Reserve tenant and platform together; settle after.
         .layer_fn(|inner| Fund {

@@ -11,12 +11,12 @@ use descriptors::{
     descriptor::{DeploymentShape, DescriptorError, EntitlementKey, LicenseDescriptor, MalformedDescriptor},
 };
 use jiff::SignedDuration;
-use kernel::{Commands, Fault, Modules, RuntimeCommand};
+use kernel::{Commands, Cx, Fault, IdempotencyKey, Modules, Principal, RuntimeCommand};
 use serde_json::{Value, json};
 use testkit::{Reason, Testkit, reason};
 use workshop::{
-    ATTEMPTS, Assemble, CATALOG, CHAIRS, Carve, Fail, Guarded, Polish, Regret, Sketch, Slow, WORK, Waiting,
-    Workshop,
+    ATTEMPTS, Assemble, CATALOG, CHAIRS, Carve, Fail, Guarded, Look, Polish, Regret, Sketch, Slow, Varnish,
+    WORK, Waiting, Workshop,
 };
 
 fn workshop() -> (Testkit, Workshop) {
@@ -227,6 +227,69 @@ async fn a_failure_under_a_key_may_be_tried_again() {
     assert!(testkit.run_once("order-1", Regret {}).await.is_err());
     assert!(testkit.run_once("order-1", Regret {}).await.is_ok());
     assert_eq!(workshop.runs.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_call_under_a_key_goes_on_when_its_caller_goes_away_and_its_answer_waits() {
+    let (testkit, workshop) = licensed();
+    let key = IdempotencyKey::parse("order-1").unwrap();
+    let (bus, cx) = (testkit.bus().await, testkit.cx().with_idempotency_key(key));
+    let call = tokio::spawn({
+        let (bus, cx) = (bus.clone(), cx.clone());
+        async move { bus.dispatch(cx, Varnish {}).await }
+    });
+    workshop.started.notified().await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    let fault = bus.dispatch(cx.clone(), Varnish {}).await.unwrap_err();
+    assert_eq!(fault.refusal().unwrap().code, "idempotency_key_in_use");
+    workshop.finish.notify_one();
+    let answer = loop {
+        match bus.dispatch(cx.clone(), Varnish {}).await {
+            Ok(answer) => break answer,
+            Err(fault) => assert_eq!(fault.refusal().unwrap().code, "idempotency_key_in_use"),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((answer, workshop.runs.load(Ordering::Relaxed)), (1, 1));
+    for _ in 0..2 {
+        testkit.run(Assemble { legs: 4 }).await.unwrap();
+    }
+    assert_eq!(reason(&testkit.run(Assemble { legs: 4 }).await.unwrap_err()), Some(Reason::QuotaExceeded));
+}
+
+#[tokio::test]
+async fn the_anonymous_share_no_stored_answers() {
+    let (testkit, _) = licensed();
+    let testkit = testkit.anonymous();
+    testkit.run(Look {}).await.unwrap();
+    let fault = testkit.run_once("order-1", Look {}).await.unwrap_err();
+    assert_eq!(fault.refusal().unwrap().code, "idempotency_needs_a_caller");
+}
+
+#[tokio::test]
+async fn no_caller_keeps_a_call_running_longer_than_the_house_allows() {
+    let (testkit, _) = licensed();
+    testkit.bus().await;
+    tokio::time::pause();
+    let before = tokio::time::Instant::now();
+    let cx = testkit.cx().with_timeout(Duration::from_hours(48));
+    assert!(matches!(testkit.run_in(cx, Slow {}).await, Err(Fault::DeadlineExceeded)));
+    assert!(before.elapsed() < Duration::from_mins(1));
+}
+
+#[tokio::test]
+async fn a_call_for_no_tenant_counts_against_the_platform() {
+    let (testkit, _) = licensed();
+    let cx = || Cx::new(testkit.cx().ambient().clone(), Principal::System);
+    for _ in 0..3 {
+        testkit.run_in(cx(), Assemble { legs: 4 }).await.unwrap();
+    }
+    assert_eq!(
+        reason(&testkit.run_in(cx(), Assemble { legs: 4 }).await.unwrap_err()),
+        Some(Reason::QuotaExceeded)
+    );
+    assert_eq!(reason(&testkit.run(Assemble { legs: 4 }).await.unwrap_err()), Some(Reason::QuotaExceeded));
 }
 
 #[tokio::test]

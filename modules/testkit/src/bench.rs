@@ -86,6 +86,7 @@ fn sources(testkit: &Testkit, folder: &TempDir) -> Sources {
         development: None,
         recipient: None,
         trust: TrustSettings::standard(None),
+        public_host: None,
         installation: INSTALLATION.to_owned(),
         production: testkit.shape.is_production(),
     };

@@ -4,6 +4,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::PathBuf,
+    time::Duration,
 };
 
 use descriptors::{
@@ -15,6 +16,7 @@ use license::{RecipientKey, Sources, TrustSettings};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use url::Url;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -60,7 +62,8 @@ pub struct Server {
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// The address people reach this server by, for links that leave it.
-    pub public_url: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub public_url: Option<Url>,
     /// Largest body of a request.
     pub max_body_bytes: usize,
     /// How long a request may take, from its first line to its answer.
@@ -192,6 +195,13 @@ pub enum LogFormat {
     Json,
 }
 
+impl Server {
+    /// How long a request may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds.get().into())
+    }
+}
+
 impl Config {
     /// Where licenses may come from, and what they are verified against.
     pub fn license_sources(&self) -> Sources {
@@ -207,6 +217,7 @@ impl Config {
                 signing_eku: trust.license_signing_eku.clone(),
                 required_policies: trust.required_policy_oids.clone(),
             },
+            public_host: self.server.public_url.as_ref().and_then(Url::host_str).map(str::to_owned),
             installation: self.deployment.id.clone(),
             production: self.deployment.shape.is_production(),
         }

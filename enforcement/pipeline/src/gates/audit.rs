@@ -25,30 +25,40 @@ impl<S: Dispatch<Invocation>> Dispatch<Invocation> for Audit<S> {
             registry: &self.registry,
             recorder: &self.recorder,
             command: invocation.command,
-            cx: Some(invocation.cx.clone()),
+            cx: invocation.cx.clone(),
             started,
+            known: Known::Nothing,
         };
         let answer = self.inner.dispatch(invocation).await;
-        if let Some(cx) = pending.cx.take()
-            && let Some(event) = pending.event(&cx, &answer)
-        {
+        if let Some(event) = pending.event(&answer) {
+            pending.known = Known::Outcome(Box::new(event.clone()));
             self.recorder.record(event).await;
         }
+        pending.known = Known::Recorded;
         answer
     }
 }
 
-/// A call whose outcome is not known yet. Dropped with its context, it was cancelled.
+/// A call that is not recorded yet. Dropped so, it was cancelled, and is recorded all the same.
 struct Pending<'a> {
     registry: &'a Registry,
     recorder: &'a Recorder,
     command: CommandIndex,
-    cx: Option<Cx>,
+    cx: Cx,
     started: Timestamp,
+    known: Known,
+}
+
+/// What is known of the call's outcome.
+enum Known {
+    Nothing,
+    /// It waits for room in the queue.
+    Outcome(Box<Event>),
+    Recorded,
 }
 
 impl Pending<'_> {
-    fn event(&self, cx: &Cx, answer: &Answer) -> Option<Event> {
+    fn event(&self, answer: &Answer) -> Option<Event> {
         let told = match answer {
             // Anyone may cause any number of these, and they change nothing.
             Ok(_) if self.is_public() => return None,
@@ -71,12 +81,12 @@ impl Pending<'_> {
             }
             Err(fault) => Told::new("command.failed", Outcome::Failed, Some(fault.code())),
         };
-        if let Err(Fault::Failed(problem)) = answer
+        if let Err(Fault::Failed(problem) | Fault::Internal(problem)) = answer
             && problem.category() == Category::Internal
         {
             tracing::error!(error = %chain(problem.as_ref()), "a handler failed");
         }
-        Some(self.tell(cx, told))
+        Some(self.tell(told))
     }
 
     fn is_public(&self) -> bool {
@@ -86,7 +96,8 @@ impl Pending<'_> {
             .is_some_and(|access| access.audience() == Audience::Public)
     }
 
-    fn tell(&self, cx: &Cx, told: Told) -> Event {
+    fn tell(&self, told: Told) -> Event {
+        let cx = &self.cx;
         let now = cx.now();
         let elapsed = now.duration_since(self.started);
         Event {
@@ -109,10 +120,12 @@ impl Pending<'_> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if let Some(cx) = self.cx.take() {
-            let told = Told::new("command.cancelled", Outcome::Failed, Some("cancelled"));
-            self.recorder.try_record(self.tell(&cx, told));
-        }
+        let event = match std::mem::replace(&mut self.known, Known::Recorded) {
+            Known::Recorded => return,
+            Known::Outcome(event) => *event,
+            Known::Nothing => self.tell(Told::new("command.cancelled", Outcome::Failed, Some("cancelled"))),
+        };
+        self.recorder.try_record(event);
     }
 }
 

@@ -34,7 +34,10 @@ impl<S: Dispatch<Covered>> Dispatch<Authorized> for Cover<S> {
                 Verdict::Exempt(exemption) => {
                     let first = || !self.reported[invocation.command.get()].swap(true, Ordering::Relaxed);
                     if exemption == Exemption::WarnGap && first() {
-                        self.recorder.record(gap_event(&invocation.cx, id, described)).await;
+                        // In a task of its own: it is told once, even when this caller goes away now.
+                        let (recorder, event) =
+                            (self.recorder.clone(), gap_event(&invocation.cx, id, described));
+                        let _ = tokio::spawn(async move { recorder.record(event).await }).await;
                     }
                     Err(exemption)
                 }

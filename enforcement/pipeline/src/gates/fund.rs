@@ -6,7 +6,7 @@ use descriptors::{
     descriptor::{LicenseDescriptor, Quota, QuotaKind},
 };
 use jiff::Timestamp;
-use kernel::{Dispatch, Fault};
+use kernel::{Category, Dispatch, Fault, Problem};
 use license::Snapshot;
 use quota::{Charge, MeteredStore, Period, QuotaError, Reservation, TenantShare};
 use resolver::Question;
@@ -40,9 +40,7 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
             Ok(reserved) => reserved,
             Err(unfunded) => return Err(self.deny(&call, unfunded)),
         };
-        let Entitled { invocation, snapshot, .. } = call;
-        let (command, cx) = (invocation.command, invocation.cx.clone());
-        let answer = self.inner.dispatch(Funded(invocation)).await;
+        let answer = self.inner.dispatch(Funded(call.invocation)).await;
         let Some(reserved) = reserved else { return answer };
         match answer {
             Err(fault) => {
@@ -54,17 +52,32 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
             }
             Ok(output) => {
                 // In a task of its own: a caller that goes away now must not undo the charge for what has been done.
-                let settled = tokio::spawn(reserved.commit()).await.map_err(|error| error.to_string());
-                match settled.and_then(|committed| committed.map_err(|error| error.to_string())) {
-                    Ok(()) => Ok(output),
-                    Err(error) => {
-                        let because = format!("the charge could not be made: {error}");
-                        let denial = self.deciding.denial(command, Reason::QuotaExceeded, because, &snapshot);
-                        Err(refusal::denied(denial, &cx).into())
-                    }
+                match tokio::spawn(reserved.commit()).await {
+                    Ok(Ok(())) => Ok(output),
+                    Ok(Err(error)) => Err(Fault::Internal(Box::new(Uncharged::Refused(error)))),
+                    Err(error) => Err(Fault::Internal(Box::new(Uncharged::Lost(error)))),
                 }
             }
         }
+    }
+}
+
+/// The handler has run, but its charge could not be made, so its success is not acknowledged (semantics 5.4 d).
+#[derive(Debug, thiserror::Error)]
+enum Uncharged {
+    #[error("failed to charge the call")]
+    Refused(#[source] QuotaError),
+    #[error("failed to charge the call")]
+    Lost(#[source] tokio::task::JoinError),
+}
+
+impl Problem for Uncharged {
+    fn code(&self) -> &'static str {
+        "charge_failed"
+    }
+
+    fn category(&self) -> Category {
+        Category::Internal
     }
 }
 
@@ -116,10 +129,8 @@ impl<S> Fund<S> {
             .collect::<Result<Vec<_>, _>>()?;
         let Some(units) = descriptor.cost().units() else { return Ok(None) };
         let units = u64::from(units.get());
-        let tenant = cx
-            .tenant()
-            .ok_or_else(|| Unfunded::new("the call is made for no tenant, and the quota counts per tenant"))?
-            .to_string();
+        // A call for no tenant counts against the platform alone.
+        let tenant = cx.tenant().map(|tenant| tenant.to_string());
         let charges = |consume_on| -> Vec<Charge<'_>> {
             dues.iter()
                 .filter(|due| due.consume_on == consume_on)
@@ -128,7 +139,7 @@ impl<S> Fund<S> {
                     units,
                     window: due.window,
                     platform_limit: due.platform_limit,
-                    tenant: Some(TenantShare { id: &tenant, limit: due.tenant_limit }),
+                    tenant: tenant.as_deref().map(|id| TenantShare { id, limit: due.tenant_limit }),
                 })
                 .collect()
         };

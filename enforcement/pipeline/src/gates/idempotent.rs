@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use kernel::{Category, Dispatch, Fault, Refusal, Registry};
-use quota::{Claim, ClaimRequest, Lifetimes, OutcomeError, OutcomeStore};
+use kernel::{BoxProblem, Category, CommandIndex, Dispatch, Fault, Principal, Refusal, Registry};
+use quota::{Claim, ClaimGuard, ClaimRequest, Lifetimes, OutcomeError, OutcomeStore};
 use sha2::{Digest, Sha256};
 
 use super::Answer;
-use crate::calls::{Admitted, Fresh};
+use crate::calls::{Admitted, Entitled, Fresh};
 
 /// The same key and body have the stored answer, and nothing is charged (semantics 5.5). A success is stored; a failure
 /// changed nothing and charged nothing, so its repetition may run.
@@ -13,14 +13,23 @@ pub(crate) struct Idempotent<S> {
     pub(crate) registry: Arc<Registry>,
     pub(crate) outcomes: Arc<dyn OutcomeStore>,
     pub(crate) lifetimes: Lifetimes,
-    pub(crate) inner: S,
+    pub(crate) inner: Arc<S>,
 }
 
 impl<S: Dispatch<Fresh>> Dispatch<Admitted> for Idempotent<S> {
     async fn dispatch(&self, Admitted(call): Admitted) -> Answer {
         let cx = &call.invocation.cx;
         let Some(key) = cx.idempotency_key() else { return self.inner.dispatch(Fresh(call)).await };
-        let entry = self.registry.entry(call.invocation.command);
+        if matches!(cx.principal(), Principal::Anonymous) {
+            // Stored answers belong to a caller; the anonymous would share theirs.
+            return Err(refuse(
+                "idempotency_needs_a_caller",
+                Category::Validation,
+                "an idempotency key needs a caller who is known",
+            ));
+        }
+        let command = call.invocation.command;
+        let entry = self.registry.entry(command);
         let body = entry.encode_input(&call.invocation.input)?;
         let fingerprint = hex::encode(Sha256::digest(body.to_string()));
         let tenant = cx.tenant().map(|tenant| tenant.to_string());
@@ -55,26 +64,44 @@ impl<S: Dispatch<Fresh>> Dispatch<Admitted> for Idempotent<S> {
                 "this idempotency key was used with another body",
             )),
             Claim::New(claim) => {
-                let answer = self.inner.dispatch(Fresh(call)).await;
-                let settled = match &answer {
-                    Ok(output) => claim.complete(entry.encode(output)?.to_string()).await,
-                    Err(_) => claim.abandon().await,
-                };
-                // The call has happened; that its outcome could not be kept must not make it look undone.
-                if let Err(error) = settled {
-                    tracing::error!(%error, "failed to keep an outcome for its idempotency key");
-                }
-                answer
+                // In a task of its own: a caller with a key may go away and ask again, so the call it made goes on to
+                // its end, and its answer waits.
+                let (registry, inner) = (Arc::clone(&self.registry), Arc::clone(&self.inner));
+                tokio::spawn(run(inner, registry, command, call, claim)).await.unwrap_or(Err(Fault::Panicked))
             }
         }
     }
 }
 
-fn refuse(code: &'static str, category: Category, message: &str) -> Fault<kernel::BoxProblem> {
+async fn run<S: Dispatch<Fresh>>(
+    inner: Arc<S>,
+    registry: Arc<Registry>,
+    command: CommandIndex,
+    call: Entitled,
+    claim: ClaimGuard,
+) -> Answer {
+    let answer = inner.dispatch(Fresh(call)).await;
+    let stored = answer.as_ref().ok().map(|output| registry.entry(command).encode(output));
+    let settled = match stored {
+        Some(Ok(value)) => claim.complete(value.to_string()).await,
+        Some(Err(fault)) => {
+            tracing::error!(%fault, "failed to keep an outcome for its idempotency key");
+            claim.abandon().await
+        }
+        None => claim.abandon().await,
+    };
+    // The call has happened; that its outcome could not be kept must not make it look undone.
+    if let Err(error) = settled {
+        tracing::error!(%error, "failed to keep an outcome for its idempotency key");
+    }
+    answer
+}
+
+fn refuse(code: &'static str, category: Category, message: &str) -> Fault<BoxProblem> {
     Refusal::new(code, category, message).into()
 }
 
-fn unavailable(error: &OutcomeError) -> Fault<kernel::BoxProblem> {
+fn unavailable(error: &OutcomeError) -> Fault<BoxProblem> {
     tracing::error!(%error, "failed to ask for a stored outcome");
     refuse("unavailable", Category::Unavailable, "stored outcomes cannot be read at the moment")
 }

@@ -5,7 +5,7 @@ use tracing::Instrument;
 
 use super::Answer;
 
-/// A span for every call, and a deadline for those that have none.
+/// A span for every call, and a deadline: the caller's own, but none later than what claims and reservations outlive.
 pub(crate) struct Trace<S> {
     pub(crate) registry: Arc<Registry>,
     pub(crate) timeout: Duration,
@@ -14,8 +14,10 @@ pub(crate) struct Trace<S> {
 
 impl<S: Dispatch<Invocation>> Dispatch<Invocation> for Trace<S> {
     async fn dispatch(&self, mut invocation: Invocation) -> Answer {
-        if invocation.cx.deadline().is_none() {
-            invocation.cx = invocation.cx.with_timeout(self.timeout);
+        let stated = invocation.cx.deadline();
+        invocation.cx = invocation.cx.with_timeout(self.timeout);
+        if let Some(earlier) = stated.filter(|stated| Some(*stated) < invocation.cx.deadline()) {
+            invocation.cx = invocation.cx.with_deadline(earlier);
         }
         let id = self.registry.entry(invocation.command).id().as_str();
         let span = tracing::info_span!(

@@ -33,6 +33,7 @@ pub(crate) const POLICY: GuardedBy = GuardedBy::policy("workshop.policy");
 pub(crate) struct Workshop {
     pub(crate) runs: Arc<AtomicU32>,
     pub(crate) started: Arc<Notify>,
+    pub(crate) finish: Arc<Notify>,
 }
 
 impl Workshop {
@@ -209,6 +210,34 @@ pub(crate) struct Sketch {}
 
 impl Handle<Sketch> for Workshop {
     async fn handle(&self, _cx: &Cx, _command: Sketch) -> Result<u32, Broken> {
+        Ok(self.run())
+    }
+}
+
+/// Varnish a chair, which takes as long as it takes.
+#[derive(Command, Serialize, Deserialize, JsonSchema)]
+#[command("workshop.chairs.varnish", Workshop -> u32)]
+#[access(permission = WORK)]
+#[license(quotas = [CHAIRS])]
+pub(crate) struct Varnish {}
+
+impl Handle<Varnish> for Workshop {
+    async fn handle(&self, _cx: &Cx, _command: Varnish) -> Result<u32, Broken> {
+        self.started.notify_one();
+        self.finish.notified().await;
+        Ok(self.run())
+    }
+}
+
+/// Look at the chairs.
+#[derive(Command, Serialize, Deserialize, JsonSchema)]
+#[command("workshop.chairs.look", Workshop -> u32)]
+#[access(public)]
+#[license]
+pub(crate) struct Look {}
+
+impl Handle<Look> for Workshop {
+    async fn handle(&self, _cx: &Cx, _command: Look) -> Result<u32, Broken> {
         Ok(self.run())
     }
 }
