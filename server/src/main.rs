@@ -19,6 +19,7 @@ use descriptors::{
     denial::Reason,
     descriptor::DeploymentShape,
 };
+use envelope::{LicenseRequest, Recipient};
 use kernel::Ambient;
 use license::{LicenseProjection, RunningLicense};
 use tokio::net::TcpListener;
@@ -49,6 +50,7 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Coverage(args) => coverage(&args),
         Command::Explain(args) => explain(&args),
         Command::License(License::Status { config, json }) => license_status(&config, json),
+        Command::License(License::Request { config }) => license_request(&config),
         Command::License(License::Inspect { file, config, json }) => inspect(&file, &config, json),
         Command::Invoke(args) => cli::client::invoke(args).await,
         Command::Migrate(args) => migrate(&args).await.map(|()| true),
@@ -194,6 +196,20 @@ fn license_status(config: &ConfigFile, json: bool) -> anyhow::Result<bool> {
     let now = Ambient::system().now();
     let license = RunningLicense::read(load(config)?.license_sources(), now);
     show(&LicenseProjection::of(&license.snapshot(), now), json)
+}
+
+/// Prints the request for a license: the public half of the recipient key leaves, the private one stays.
+fn license_request(config: &ConfigFile) -> anyhow::Result<bool> {
+    let config = load(config)?;
+    let key = config
+        .license
+        .recipient
+        .context("`license.recipient` is not configured: a license is sealed to that key")?;
+    let pem = std::fs::read_to_string(&key.private_key_path)
+        .with_context(|| format!("failed to read `{}`", key.private_key_path.display()))?;
+    let recipient = Recipient::from_pem(&key.key_id, &pem)?;
+    print::json(&LicenseRequest { installation_id: config.deployment.id, recipient: recipient.public() })?;
+    Ok(true)
 }
 
 fn inspect(file: &Path, config: &ConfigFile, json: bool) -> anyhow::Result<bool> {

@@ -13,8 +13,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The program, built like the tests themselves.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+/// The folder of the programs, built like the tests themselves.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--workspace", "--bins", "--locked", "--quiet"])
         .current_dir(root())
@@ -22,8 +22,7 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         .expect("start cargo");
     assert!(built.success(), "the program builds");
     let tests = std::env::current_exe().expect("the path of this test");
-    let folder = tests.parent().and_then(Path::parent).expect("tests stand in a folder beside the program");
-    folder.join("chancery")
+    tests.parent().and_then(Path::parent).expect("tests stand in a folder beside the programs").to_owned()
 });
 
 /// The folder of the whole project.
@@ -38,7 +37,16 @@ pub fn chancery<const N: usize>(args: [&str; N]) -> Output {
 
 /// `chancery`, with an environment that says nothing about it.
 pub fn program() -> Command {
-    let mut command = Command::new(&*PROGRAM);
+    quietly("chancery")
+}
+
+/// `chancery-issuer`, with an environment that says nothing about it.
+pub fn issuer() -> Command {
+    quietly("chancery-issuer")
+}
+
+fn quietly(name: &str) -> Command {
+    let mut command = Command::new(PROGRAMS.join(name));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CHANCERY_") {
             command.env_remove(name);

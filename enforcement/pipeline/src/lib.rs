@@ -1,5 +1,5 @@
-//! The gates every call passes, in one column ([`column`]), and what can be asked about them from outside: coverage of
-//! the commands ([`coverage`]) and the explanation of a decision ([`Deciding::explain`]).
+//! The gates every call passes, in one column ([`column()`]), and what can be asked about them from outside: coverage of
+//! the commands ([`coverage()`]) and the explanation of a decision ([`Deciding::explain`]).
 //!
 //! **Invariant: each gate takes one type and yields a stronger one** (`Invocation → Authorized → Covered → Entitled →
 //! Decoded → Admitted → Fresh → Funded`), so gates in the wrong order do not compile. Skipping the license is a value, an

@@ -3,10 +3,41 @@
 //! Nothing is mocked. The license is signed and sealed by a development authority and verified like any other; the
 //! database is a SQLite file of the test's own; quotas, outcomes and audit events are kept in memory.
 //!
-//! ```ignore
-//! let testkit = Testkit::new(MIGRATIONS, |store| Modules::none().mount(Tenancy::new(store.clone())));
-//! let fault = testkit.permitted(TENANTS_WRITE).run(CreateTenant { … }).await.unwrap_err();
-//! assert_eq!(testkit::reason(&fault), Some(Reason::LicenseMissing));
+//! ```
+//! use chancery_testkit::{Reason, Testkit, reason};
+//! use kernel::Modules;
+//! use sdk::prelude::*;
+//!
+//! struct Greeting;
+//!
+//! impl Module for Greeting {
+//!     const NAME: &'static str = "greeting";
+//!     const PRODUCT: &'static str = "chancery";
+//!     type Error = std::convert::Infallible;
+//! }
+//!
+//! /// Greet someone.
+//! #[derive(Command, Serialize, Deserialize, JsonSchema)]
+//! #[command("greeting.people.greet", Greeting -> String)]
+//! #[access(authenticated)]
+//! #[license]
+//! struct Greet {}
+//!
+//! impl Handle<Greet> for Greeting {
+//!     async fn handle(&self, _cx: &Cx, _command: Greet) -> Result<String, Self::Error> {
+//!         Ok("Good day".to_owned())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let testkit = Testkit::new(&[], |_store| Modules::none().mount(Greeting));
+//! let fault = testkit.run(Greet {}).await.unwrap_err();
+//! assert_eq!(reason(&fault), Some(Reason::LicenseMissing));
+//!
+//! let testkit = testkit.granting("chancery.greeting.**");
+//! assert_eq!(testkit.run(Greet {}).await.unwrap(), "Good day");
+//! # }
 //! ```
 
 mod bench;

@@ -1,4 +1,4 @@
-//! The operators' command line: what is asked ([`Cli`]), how answers are printed ([`print`]), and the client of a
+//! The operators' command line: what is asked ([`Cli`]), how answers are printed ([`print`](mod@print)), and the client of a
 //! running server ([`client`]).
 //!
 //! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the check or call failed, 2 usage, 78
@@ -130,6 +130,12 @@ pub enum License {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Print what the vendor needs to make a license for this deployment: its id, and the public half of its key
+    Request {
+        #[command(flatten)]
+        #[expect(missing_docs, reason = "documented at its type")]
+        config: ConfigFile,
     },
     /// Show what a license file is, and, with a configuration, whether it would be accepted and what it grants
     Inspect {

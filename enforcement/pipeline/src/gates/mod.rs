@@ -1,4 +1,4 @@
-//! One gate, one file. Outermost first: see [`column`](crate::column).
+//! One gate, one file. Outermost first: see [`column()`](crate::column()).
 
 mod audit;
 mod authorize;
