@@ -184,3 +184,8 @@ pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
         serde_json::from_str(&body).unwrap_or_else(|_| panic!("an answer in JSON, not {status} {body:?}"));
     (status, json)
 }
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
