@@ -20,8 +20,9 @@ use descriptors::{
     descriptor::DeploymentShape,
 };
 use envelope::{LicenseRequest, Recipient};
+use jiff::Timestamp;
 use kernel::Ambient;
-use license::{LicenseProjection, RunningLicense};
+use license::{LicenseProjection, RunningLicense, Sources, State};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -156,11 +157,11 @@ fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
             RunningLicense::unenforced()
         }
         Some(config) => {
-            let mut sources = config.license_sources();
-            if let Some(file) = &args.license {
-                candidate(&mut sources, file);
+            let now = Ambient::system().now();
+            match &args.license {
+                None => RunningLicense::read(config.license_sources(), now),
+                Some(file) => candidate(config, file, now),
             }
-            RunningLicense::read(sources, Ambient::system().now())
         }
     };
     let deciding = match &config {
@@ -182,14 +183,17 @@ fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Puts a file in the place of the configured license, as the same kind of source.
-fn candidate(sources: &mut license::Sources, file: &Path) {
-    let slot = if sources.path.is_none() && sources.development.is_some() {
-        &mut sources.development
-    } else {
-        &mut sources.path
-    };
-    *slot = Some(file.to_owned());
+/// The license that a file would be under this configuration: a vendor's, or else one for development.
+fn candidate(config: &Config, file: &Path, now: Timestamp) -> RunningLicense {
+    let configured = config.license_sources();
+    let file = Some(file.to_owned());
+    let sold = RunningLicense::read(Sources { path: file.clone(), ..configured.clone() }, now);
+    let is_for_development =
+        matches!(sold.snapshot().state(), State::Invalid(refusal) if refusal.stage == "source");
+    if is_for_development && configured.development.is_some() {
+        return RunningLicense::read(Sources { path: None, development: file, ..configured }, now);
+    }
+    sold
 }
 
 fn license_status(config: &ConfigFile, json: bool) -> anyhow::Result<bool> {
@@ -231,10 +235,8 @@ fn inspect(file: &Path, config: &ConfigFile, json: bool) -> anyhow::Result<bool>
         }
         return Ok(true);
     };
-    let mut sources = config.license_sources();
-    candidate(&mut sources, file);
     let now = Ambient::system().now();
-    let license = RunningLicense::read(sources, now);
+    let license = candidate(&config, file, now);
     show(&LicenseProjection::of(&license.snapshot(), now), json)
 }
 

@@ -52,7 +52,18 @@ async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
     vendor(desk.path(), "issue --dir pki --template template.toml --request request.json --out license.jwe");
 
     fs::copy(desk.path().join("license.jwe"), quickstart.path("vendor.jwe")).unwrap();
+    let own = quickstart.path("license.jwe").display().to_string();
+    let output = chancery(["license", "inspect", &own, "--config", &config]);
+    assert!(output.status.success(), "its own development license: {}", text(&output.stdout));
     fs::copy(desk.path().join("pki/root.pem"), quickstart.path("root.pem")).unwrap();
+    let minted = desk.path().join("license.jwe").display().to_string();
+    let output =
+        chancery(["explain", "tenancy.children.create", "--config", &config, "--license", &minted, "--json"]);
+    let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        explained["verdict"], "ALLOWED",
+        "what it would change is seen before it is installed: {explained}"
+    );
     quickstart.configure("[license.recipient]", "[license]\npath = \"vendor.jwe\"\n\n[license.recipient]");
 
     let output = chancery(["license", "status", "--json", "--config", &config]);
