@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::ready;
 use std::pin::pin;
@@ -89,6 +90,17 @@ impl Recorder {
     /// stops waiting is not recorded: a drop guard uses [`try_record`](Self::try_record).
     pub async fn record(&self, event: Event) {
         self.hand_in(event, self.queue.reserve().await);
+    }
+
+    /// Hands in an event if there is room for it at once, and gives it back if there is not.
+    pub fn offer(&self, event: Event) -> Option<Event> {
+        match self.queue.try_reserve() {
+            Ok(permit) => {
+                self.hand_in(event, Ok::<_, Infallible>(permit));
+                None
+            }
+            Err(_) => Some(event),
+        }
     }
 
     /// Hands in an event without waiting. When the queue is full, it is dropped and counted.

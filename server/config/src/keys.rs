@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::Config;
 
 impl Config {
-    /// The JSON Schema of the file (draft 2020-12), for editors and for `config schema`.
+    /// The JSON Schema of the file (draft 2020-12).
     pub fn json_schema() -> Schema {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         settings.into_generator().into_root_schema_for::<Self>()

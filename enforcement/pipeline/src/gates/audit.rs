@@ -30,7 +30,7 @@ impl<S: Dispatch<Invocation>> Dispatch<Invocation> for Audit<S> {
             known: Known::Nothing,
         };
         let answer = self.inner.dispatch(invocation).await;
-        if let Some(event) = pending.event(&answer) {
+        if let Some(event) = pending.event(&answer).and_then(|event| self.recorder.offer(event)) {
             pending.known = Known::Outcome(Box::new(event.clone()));
             self.recorder.record(event).await;
         }
