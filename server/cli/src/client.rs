@@ -106,7 +106,9 @@ fn refusal(status: StatusCode, body: &Value, retry_after: Option<&str>, command:
         told += &format!("\n  correlation id: {id}");
     }
     if let Some(reason) = reason {
-        told += &format!("\n  why: chancery explain {command} --config FILE   what it means: chancery explain {reason}");
+        told += &format!(
+            "\n  why: chancery explain {command} --config FILE   what it means: chancery explain {reason}"
+        );
     }
     told
 }
