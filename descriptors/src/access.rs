@@ -21,7 +21,7 @@ impl Permission {
     }
 }
 
-/// Authenticator assurance level 1 to 3 (NIST SP 800-63B).
+/// Authenticator assurance level (NIST SP 800-63B): 1 is one factor, 2 is two, 3 is two with a hardware key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Aal(u8);
@@ -29,10 +29,6 @@ pub struct Aal(u8);
 impl Aal {
     /// One factor.
     pub const ONE: Self = Self(1);
-    /// Two factors.
-    pub const TWO: Self = Self(2);
-    /// Two factors, one of them a hardware key.
-    pub const THREE: Self = Self(3);
 
     /// A level written in source. One outside 1 to 3 does not compile.
     #[track_caller]

@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context;
 use cli::client::Credentials;
 use config::Config;
-use descriptors::grant::LicenseStatus;
+use descriptors::{catalog::Catalog, grant::LicenseStatus};
 use envelope::{
     Claims, Recipient,
     claims::{Binding, Party, Schema},
@@ -24,7 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Ambient, Cx, Fault, Principal};
 use license::{LicenseProjection, RunningLicense};
 use serde_json::Map;
-use tenancy::{TenancyError, tenants::create::CreateTenant};
+use tenancy::tenants::create::CreateTenant;
 
 use crate::{
     serve,
@@ -143,7 +143,7 @@ impl Folder {
 
     fn issue_license(&self, recipient: &Recipient, ambient: &Ambient) -> anyhow::Result<()> {
         let now = Timestamp::from_second(ambient.now().as_second())?;
-        let (_, catalog) = wire::inventory()?;
+        let catalog = Catalog::linked()?;
         let grant =
             catalog.expand("chancery", EDITION).context("this build does not know its own edition")?;
         let party = |id: &str, name: &str| Party { id: id.to_owned(), name: name.to_owned() };
@@ -191,9 +191,13 @@ fn system(assembly: &Assembly) -> Cx {
 }
 
 async fn demo_tenant(assembly: &Assembly) -> anyhow::Result<()> {
-    let wanted = CreateTenant { slug: DEMO.parse()?, name: Some("Demo".to_owned()) };
+    let slug = DEMO.parse()?;
+    if assembly.tenancy.by_slug(&slug).await?.is_some() {
+        return Ok(());
+    }
+    let wanted = CreateTenant { slug, name: Some("Demo".to_owned()) };
     match assembly.bus.dispatch(system(assembly), wanted).await {
-        Ok(_) | Err(Fault::Failed(TenancyError::SlugTaken(_))) => Ok(()),
+        Ok(_) => Ok(()),
         // Whoever has no usable license must still get a server that says why.
         Err(Fault::Refused(refusal)) => {
             tracing::warn!(%refusal, "the demo tenant was not registered");

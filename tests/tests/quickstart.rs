@@ -18,6 +18,11 @@ async fn the_path_of_a_newcomer(database: Database) {
     let tenant: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&tenant["slug"], &tenant["status"]), (&json!("acme"), &json!("ACTIVE")));
 
+    let (_, first) = quickstart.call("tenancy.tenants.list", json!({ "limit": 1 })).await;
+    assert_eq!((&first["tenants"][0]["slug"], &first["next"]), (&json!("acme"), &json!("acme")));
+    let (_, second) = quickstart.call("tenancy.tenants.list", json!({ "after": "acme" })).await;
+    assert_eq!((&second["tenants"][0]["slug"], &second["next"]), (&json!("demo"), &json!(null)));
+
     let output = quickstart.paste(refused);
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stderr);

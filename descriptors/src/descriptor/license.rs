@@ -39,8 +39,6 @@ pub struct CostWeight(u32);
 impl CostWeight {
     /// What a command costs that says nothing.
     pub const BASELINE: Self = Self(1);
-    /// Never tracked.
-    pub const EXEMPT: Self = Self(0);
 
     /// A weight in units.
     pub const fn new(units: u32) -> Self {

@@ -6,7 +6,7 @@ use std::{
 
 use audit::Recorder;
 use descriptors::{access::GuardedBy, grant::LicenseStatus};
-use kernel::{CommandId, Contract, Dispatch, Door, Guard, Invocation, Output};
+use kernel::{CommandId, Contract, Dispatch, Door, Guard, Invocation};
 use quota::{Lifetimes, MeteredStore, OutcomeStore};
 use tower::ServiceBuilder;
 
@@ -156,9 +156,8 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
 }
 
 impl Dispatch<Invocation> for Column {
-    async fn dispatch(&self, invocation: Invocation) -> Result<Output, kernel::Fault<kernel::BoxProblem>> {
-        let answer: Answer = self.0.dispatch(invocation).await;
-        answer
+    async fn dispatch(&self, invocation: Invocation) -> Answer {
+        self.0.dispatch(invocation).await
     }
 }
 
