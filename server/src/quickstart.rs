@@ -159,6 +159,8 @@ impl Folder {
             grace_days: 0,
             binding: Binding { installation_id: Some(INSTALLATION.to_owned()), base_domains: Vec::new() },
             grant,
+            asserted_policies: Vec::new(),
+            revocation: None,
             metadata: Map::new(),
             other: Map::new(),
         };

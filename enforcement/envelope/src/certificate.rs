@@ -66,14 +66,14 @@ impl Certificate {
         }
         let native = X509::from_der(der)?;
         let parsed = x509_cert::Certificate::from_der(der)?;
-        let fields = parsed.tbs_certificate();
+        let fields = parsed.tbs_certificate;
 
-        let not_after = fields.validity().not_after.to_unix_duration();
-        let constraints = fields.get_extension::<BasicConstraints>()?;
-        let usage = fields.get_extension::<KeyUsage>()?;
-        let purposes = fields.get_extension::<ExtendedKeyUsage>()?;
-        let policies = fields.get_extension::<CertificatePolicies>()?;
-        let mappings = fields.get_extension::<PolicyMappings>()?;
+        let not_after = fields.validity.not_after.to_unix_duration();
+        let constraints = fields.get::<BasicConstraints>()?;
+        let usage = fields.get::<KeyUsage>()?;
+        let purposes = fields.get::<ExtendedKeyUsage>()?;
+        let policies = fields.get::<CertificatePolicies>()?;
+        let mappings = fields.get::<PolicyMappings>()?;
 
         Ok(Self {
             public_key: native.public_key()?.public_key_to_der()?,

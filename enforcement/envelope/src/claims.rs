@@ -37,6 +37,13 @@ pub struct Claims {
     pub binding: Binding,
     /// What it permits.
     pub grant: Grant,
+    /// Certificate policies under which it is issued, as dotted object identifiers. The signer's path must be valid for
+    /// each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asserted_policies: Vec<String>,
+    /// What was known of revocation at the time of issue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<Revocation>,
     /// Anything the vendor wants to carry; without effect.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
@@ -73,6 +80,19 @@ pub struct Binding {
     /// Domains it may serve under; empty means any.
     #[serde(default)]
     pub base_domains: Vec<String>,
+}
+
+/// Revocation material stapled to a license. It can only take away: a certificate that a stapled list names is revoked,
+/// however old the list is; one that it does not name is still looked up in the deployment's own lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Revocation {
+    /// Certificate revocation lists (RFC 5280, section 5): DER in base64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crls: Vec<String>,
+    /// Where operators may ask the vendor for the state of this license; never followed by the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reference: Option<String>,
 }
 
 /// Why signed claims are not a license.

@@ -95,6 +95,8 @@ impl Template {
                 base_domains: self.base_domains,
             },
             grant: self.grant,
+            asserted_policies: Vec::new(),
+            revocation: None,
             metadata: self.metadata,
             other: Map::new(),
         }

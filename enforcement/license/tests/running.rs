@@ -46,6 +46,8 @@ fn claims() -> Claims {
         grace_days: 0,
         binding: Binding { installation_id: Some("site-1".to_owned()), base_domains: Vec::new() },
         grant,
+        asserted_policies: Vec::new(),
+        revocation: None,
         metadata: Map::new(),
         other: Map::new(),
     }
