@@ -9,14 +9,20 @@
 //!   sink sees them.
 //! - **An event without a tenant belongs to the platform**; it is never dropped for want of one.
 
+mod chain;
 mod event;
 mod log;
 mod metadata;
 mod recorder;
+mod scope;
 mod sink;
+mod sql;
 
+pub use chain::{Entry, Hash, MalformedHash};
 pub use event::{Event, Outcome, UnknownOutcome};
-pub use log::{AuditLog, Cursor, Filter, MalformedCursor, Page, Scope};
+pub use log::{AuditLog, Cursor, Filter, MalformedCursor, Page};
 pub use metadata::{Metadata, SafeValue};
 pub use recorder::{Limits, Recorder};
-pub use sink::{MIGRATIONS, MemorySink, Sink, SinkError, SqlSink};
+pub use scope::{Scope, UnknownScope};
+pub use sink::{MemorySink, Sink, SinkError};
+pub use sql::{MIGRATIONS, SqlSink};

@@ -1,19 +1,17 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::sqlx::any::AnyRow;
-use store::sqlx::error::BoxDynError;
-use store::sqlx::{self, AssertSqlSafe, Row as _};
+use store::sqlx::{self, AssertSqlSafe};
 use store::{Store, StoreError};
 use uuid::Uuid;
 
+use crate::chain::{COLUMNS, Link};
 use crate::event::fit;
-use crate::{Event, Outcome};
+use crate::{Entry, Event, Outcome, Scope};
 
 /// The most events of one page.
 const MAX_PAGE: u32 = 1000;
@@ -45,20 +43,11 @@ pub struct Filter {
     pub to: Option<Timestamp>,
 }
 
-/// Whom an event concerns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// The platform; no tenant.
-    Platform,
-    /// The tenant with this id.
-    Tenant(String),
-}
-
 /// Some events, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Page {
     /// At most as many as were asked for.
-    pub events: Vec<Event>,
+    pub events: Vec<Entry>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<Cursor>,
 }
@@ -99,7 +88,7 @@ impl AuditLog {
         // Made of the literals of this file only; all that users send is bound. One more row than asked for tells whether
         // there is another page.
         let sql = format!(
-            "SELECT * FROM audit_event WHERE {} ORDER BY time DESC, id DESC LIMIT {}",
+            "SELECT {COLUMNS} FROM audit_event WHERE {} ORDER BY time DESC, id DESC LIMIT {}",
             wanted.texts.join(" AND "),
             limit + 1
         );
@@ -112,8 +101,9 @@ impl AuditLog {
         }
         let rows = query.fetch_all(self.store.reader()).await?;
         let more = rows.len() > limit;
-        let events = rows.iter().take(limit).map(event).collect::<Result<Vec<_>, _>>()?;
-        let next = events.last().filter(|_| more).map(Cursor::after);
+        let events = rows.iter().take(limit).map(|row| Link::read(row)?.into_entry());
+        let events = events.collect::<Result<Vec<_>, _>>()?;
+        let next = events.last().filter(|_| more).map(|last| Cursor::after(&last.event));
         Ok(Page { events, next })
     }
 }
@@ -141,10 +131,8 @@ impl<'a> Conditions<'a> {
 
 impl Filter {
     fn narrow<'a>(&'a self, wanted: &mut Conditions<'a>) {
-        match &self.scope {
-            Some(Scope::Platform) => wanted.texts.push("tenant IS NULL".to_owned()),
-            Some(Scope::Tenant(id)) => wanted.require("tenant =", [Value::Text(fit(id))]),
-            None => {}
+        if let Some(scope) = &self.scope {
+            wanted.require("scope =", [Value::Text(scope.key())]);
         }
         let texts = [
             ("command =", self.command.as_deref()),
@@ -164,32 +152,6 @@ impl Filter {
             }
         }
     }
-}
-
-fn event(row: &AnyRow) -> Result<Event, sqlx::Error> {
-    let result: String = row.try_get("result")?;
-    let id: String = row.try_get("id")?;
-    let metadata: String = row.try_get("metadata")?;
-    let duration: Option<i64> = row.try_get("duration")?;
-    Ok(Event {
-        id: id.parse().map_err(decode)?,
-        name: row.try_get("name")?,
-        time: Timestamp::from_microsecond(row.try_get("time")?).map_err(decode)?,
-        tenant: row.try_get("tenant")?,
-        actor: row.try_get("actor")?,
-        command: row.try_get("command")?,
-        result: result.parse().map_err(decode)?,
-        error_code: row.try_get("error_code")?,
-        duration: duration.map(|microseconds| Duration::from_micros(microseconds.unsigned_abs())),
-        correlation_id: row.try_get("correlation_id")?,
-        trace_id: row.try_get("trace_id")?,
-        span_id: row.try_get("span_id")?,
-        metadata: serde_json::from_str(&metadata).map_err(decode)?,
-    })
-}
-
-fn decode(error: impl Into<BoxDynError>) -> sqlx::Error {
-    sqlx::Error::Decode(error.into())
 }
 
 impl Cursor {
