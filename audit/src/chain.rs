@@ -89,6 +89,11 @@ impl Hash {
     pub(crate) fn of(text: &[u8]) -> Self {
         Self(Sha256::digest(text).into())
     }
+
+    /// The hash of what was fed to it.
+    pub(crate) fn finish(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
 }
 
 impl Head {

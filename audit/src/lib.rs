@@ -11,18 +11,26 @@
 
 mod chain;
 mod event;
+mod export;
 mod log;
 mod metadata;
 mod recorder;
 mod scope;
+mod seal;
 mod sink;
 mod sql;
+mod tail;
+mod verify;
 
 pub use chain::{Entry, Hash, MalformedHash};
 pub use event::{Event, Outcome, UnknownOutcome};
+pub use export::{ExportError, ExportVerification, ExportedChain, verify_export};
 pub use log::{AuditLog, Cursor, Filter, MalformedCursor, Page};
 pub use metadata::{Metadata, SafeValue};
 pub use recorder::{Limits, Recorder};
 pub use scope::{Scope, UnknownScope};
+pub use seal::{AuditError, Pruned, Seal};
 pub use sink::{MemorySink, Sink, SinkError};
 pub use sql::{MIGRATIONS, SqlSink};
+pub use tail::Position;
+pub use verify::{Broken, Defect, Range, Seals, Verification};

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -11,15 +12,17 @@ use uuid::Uuid;
 
 use crate::chain::{COLUMNS, Link};
 use crate::event::fit;
-use crate::{Entry, Event, Outcome, Scope};
+use crate::seal::Sealing;
+use crate::{Entry, Event, Outcome, Scope, Seal};
 
 /// The most events of one page.
 const MAX_PAGE: u32 = 1000;
 
-/// Reads what [`SqlSink`](crate::SqlSink) has written.
+/// Reads what [`SqlSink`](crate::SqlSink) has written, and proves it.
 #[derive(Debug, Clone)]
 pub struct AuditLog {
-    store: Store,
+    pub(crate) store: Store,
+    pub(crate) sealing: Sealing,
 }
 
 /// Which events; all that is given must hold, and the default is all events.
@@ -67,9 +70,15 @@ pub struct Cursor {
 pub struct MalformedCursor;
 
 impl AuditLog {
-    /// Uses the table of [`MIGRATIONS`](crate::MIGRATIONS).
+    /// Uses the tables of [`MIGRATIONS`](crate::MIGRATIONS). Nothing is sealed, and no seal is checked.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, sealing: Sealing(None) }
+    }
+
+    /// The same log with a key: its checkpoints are sealed, and seals are checked.
+    #[must_use]
+    pub fn sealed_by(self, seal: impl Seal) -> Self {
+        Self { sealing: Sealing(Some(Arc::new(seal))), ..self }
     }
 
     /// The newest events that pass the filter, older than the cursor: between 1 and 1000, `limit` if it lies there.

@@ -1,0 +1,5 @@
+//! The chain that events are linked by.
+
+mod common;
+mod export;
+mod proof;
