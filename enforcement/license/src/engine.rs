@@ -63,6 +63,7 @@ pub(crate) struct Engine {
 /// How the memory stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Recalled {
+    /// Not once so far: whether a license is installed is not known.
     Never,
     Well,
     Failed,
@@ -138,8 +139,9 @@ impl Engine {
             self.state = state.at(clock.as_ref().map_err(|rollback| *rollback));
         }
         self.note_time(now);
+        let turn = self.turn(&before, looked, now);
         self.write_notes(now);
-        self.turn(&before, looked, now)
+        turn
     }
 
     /// The notes that are to be written; whether each is to replace what is there.
@@ -232,6 +234,7 @@ impl Engine {
             at: now,
             by: by.to_owned(),
             previous: self.snapshot().license_id().map(str::to_owned),
+            issued_at: candidate.and_then(|candidate| issued_at(&candidate.state)),
             epoch: guard.epoch(),
         };
         let heals = candidate.is_some_and(|candidate| candidate.heals);
@@ -270,6 +273,7 @@ impl Engine {
     fn take_in(&mut self, recall: Recall) -> bool {
         let before = self.recalled;
         match recall {
+            Recall::Failed if self.recalled == Recalled::Never => {}
             Recall::Failed => self.recalled = Recalled::Failed,
             Recall::Changes(rows) => {
                 self.recalled = Recalled::Well;
@@ -313,8 +317,8 @@ impl Engine {
 
     fn recall_installed(&mut self, key: &StateKey) {
         self.installed = Installed::recall(key, self.rows.get(&Name::Installed));
-        if let Slot::Kept(Installed { at, epoch, .. }) = &self.installed {
-            self.guard.witness(*at, *epoch);
+        if let Slot::Kept(Installed { at, issued_at, epoch, .. }) = &self.installed {
+            self.guard.witness(*at, *issued_at, *epoch);
         }
     }
 
@@ -322,7 +326,7 @@ impl Engine {
         match Good::recall(key, self.rows.get(&Name::LastGood)) {
             Slot::Kept(good) => {
                 self.good_changed = false;
-                self.guard.witness(good.read_at, good.epoch);
+                self.guard.witness(good.read_at, good.issued_at, good.epoch);
                 if self.good.as_ref().is_none_or(|known| known.mark() < good.mark()) {
                     self.good = Some(good);
                 }
@@ -341,7 +345,6 @@ impl Engine {
 
     fn installed_token(&self) -> Slot<SecretString> {
         match (&self.installed, self.recalled) {
-            // Whether one is installed is not known, or the one that is cannot be read.
             (_, Recalled::Never)
             | (Slot::Kept(Installed { token: Some(_), .. }) | Slot::Changed, Recalled::Failed) => {
                 Slot::Unreadable
@@ -367,8 +370,13 @@ impl Engine {
                 let issued_at = license.issued_at();
                 let clock = self.guard.check(now, Some(issued_at));
                 let read_at = clock.as_ref().map_or(now, SafeClock::now);
-                self.good =
-                    Some(Good { token, source: license.source(), read_at, epoch: self.guard.epoch() });
+                self.good = Some(Good {
+                    token,
+                    source: license.source(),
+                    issued_at: Some(issued_at),
+                    read_at,
+                    epoch: self.guard.epoch(),
+                });
                 self.good_is_new = true;
                 self.good_changed = false;
                 self.confirmed = true;
@@ -448,8 +456,7 @@ impl Engine {
     }
 
     fn check_held(&self, now: Timestamp) -> Result<SafeClock, Rollback> {
-        let issued_at = self.state.held().map(|held| held.license().claims().issued_at);
-        self.guard.check(now, issued_at)
+        self.guard.check(now, issued_at(&self.state))
     }
 
     /// When the source must be looked at although nothing changed.
@@ -465,8 +472,7 @@ impl Engine {
     /// A clock that is safe has been seen, and what was read is still there.
     fn note_time(&mut self, now: Timestamp) {
         let Ok(clock) = self.check_held(now) else { return };
-        let issued_at = self.state.held().map(|held| held.license().claims().issued_at);
-        self.guard.advance(&clock, issued_at);
+        self.guard.advance(&clock, issued_at(&self.state));
         let well = self.recalled != Recalled::Failed;
         if let Some(good) = self.good.as_mut().filter(|_| self.confirmed && well) {
             (good.read_at, good.epoch) = (clock.now(), self.guard.epoch());
@@ -555,6 +561,10 @@ impl Engine {
         let is_new = looked || is_news || before.memory != snapshot.memory;
         Turn { snapshot: is_new.then_some(snapshot), changed, warnings }
     }
+}
+
+fn issued_at(state: &State) -> Option<Timestamp> {
+    state.held().map(|held| held.license().claims().issued_at)
 }
 
 fn same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {

@@ -197,7 +197,8 @@ pub(crate) struct Installed {
     pub(crate) at: Timestamp,
     pub(crate) by: String,
     pub(crate) previous: Option<String>,
-    /// Of the times, when it was installed.
+    /// When the license was issued.
+    pub(crate) issued_at: Option<Timestamp>,
     pub(crate) epoch: i64,
 }
 
@@ -216,6 +217,7 @@ pub(crate) struct Good {
     #[serde(with = "secret")]
     pub(crate) token: Option<SecretString>,
     pub(crate) source: SourceKind,
+    pub(crate) issued_at: Option<Timestamp>,
     pub(crate) read_at: Timestamp,
     pub(crate) epoch: i64,
 }
@@ -235,7 +237,7 @@ pub(crate) struct Seen {
     pub(crate) time: Timestamp,
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) epoch: i64,
-    /// What was said already, where nothing else keeps it.
+    /// Warnings that were given already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) said: Vec<String>,
 }

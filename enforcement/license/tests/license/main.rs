@@ -1,6 +1,5 @@
 //! The running license through its public door: real files, real databases, a moving clock.
 
-mod clock;
 mod install;
 mod keeping;
 mod reading;

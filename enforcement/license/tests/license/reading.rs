@@ -4,7 +4,7 @@ use std::fs::{self, File};
 
 use chancery_license::{LicenseProjection, Refusal, Snapshot, SourceKind, TrustSettings};
 use descriptors::grant::{Ceiling, CeilingUnavailable, LicenseStatus};
-use envelope::{Claims, MAX_TOKEN_BYTES, PinnedKeys, claims::Binding};
+use envelope::{Claims, MAX_TOKEN_BYTES, claims::Binding};
 use jiff::SignedDuration;
 
 use crate::support::{Site, claims, days, key_license, now, pinned};
