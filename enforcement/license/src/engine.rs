@@ -44,11 +44,8 @@ pub(crate) struct Engine {
     unkept: BTreeMap<Name, (Note, bool)>,
     recalled: Recalled,
     installed: Slot<Installed>,
-    good: Option<Good>,
-    good_is_new: bool,
-    good_changed: bool,
+    good: KnownGood,
     unreadable: Option<Unreadable>,
-    confirmed: bool,
     look_again_at: Option<Timestamp>,
     /// Warnings that were given, by what makes each one.
     said: BTreeSet<String>,
@@ -58,6 +55,17 @@ pub(crate) struct Engine {
     kept_time: Option<Timestamp>,
     kept_license: Option<Timestamp>,
     state: State,
+}
+
+/// The license that was last read well.
+struct KnownGood {
+    note: Option<Good>,
+    /// It is not kept yet.
+    is_new: bool,
+    /// Somebody changed the note that was kept.
+    is_changed: bool,
+    /// The source still says so.
+    is_confirmed: bool,
 }
 
 /// How the memory stands.
@@ -108,11 +116,8 @@ impl Engine {
             unkept: BTreeMap::new(),
             recalled: Recalled::Never,
             installed: Slot::Empty,
-            good: None,
-            good_is_new: false,
-            good_changed: false,
+            good: KnownGood { note: None, is_new: false, is_changed: false, is_confirmed: false },
             unreadable: None,
-            confirmed: false,
             look_again_at: None,
             said: BTreeSet::new(),
             is_heard: false,
@@ -325,14 +330,16 @@ impl Engine {
     fn recall_license(&mut self, key: &StateKey) {
         match Good::recall(key, self.rows.get(&Name::LastGood)) {
             Slot::Kept(good) => {
-                self.good_changed = false;
+                self.good.is_changed = false;
                 self.guard.witness(good.read_at, good.issued_at, good.epoch);
-                if self.good.as_ref().is_none_or(|known| known.mark() < good.mark()) {
-                    self.good = Some(good);
+                let is_later = self.good.note.as_ref().is_none_or(|known| known.mark() < good.mark());
+                // What this process reads itself counts more than what another one read.
+                if is_later && !self.good.is_confirmed {
+                    self.good.note = Some(good);
                 }
             }
-            Slot::Changed => self.good_changed = true,
-            Slot::Empty | Slot::Unreadable => self.good_changed = false,
+            Slot::Changed => self.good.is_changed = true,
+            Slot::Empty | Slot::Unreadable => self.good.is_changed = false,
         }
     }
 
@@ -364,22 +371,22 @@ impl Engine {
         };
         let reading = self.judge(sources, found, now);
         self.unreadable = None;
-        self.confirmed = false;
+        self.good.is_confirmed = false;
         match reading {
             Reading::Verified(license) => {
                 let issued_at = license.issued_at();
                 let clock = self.guard.check(now, Some(issued_at));
                 let read_at = clock.as_ref().map_or(now, SafeClock::now);
-                self.good = Some(Good {
+                self.good.note = Some(Good {
                     token,
                     source: license.source(),
                     issued_at: Some(issued_at),
                     read_at,
                     epoch: self.guard.epoch(),
                 });
-                self.good_is_new = true;
-                self.good_changed = false;
-                self.confirmed = true;
+                self.good.is_new = true;
+                self.good.is_changed = false;
+                self.good.is_confirmed = true;
                 match clock {
                     Ok(clock) => {
                         self.guard.advance(&clock, Some(issued_at));
@@ -427,10 +434,10 @@ impl Engine {
     /// The license that was last read well, in place of one that cannot be read.
     fn stand_in(&mut self, sources: &Sources, source: Unreadable, now: Timestamp) -> State {
         let unable = |why: &str| Unreadable { detail: format!("{}; {why}", source.detail), ..source.clone() };
-        if self.good_changed && self.good.is_none() {
+        if self.good.is_changed && self.good.note.is_none() {
             return unable("memory: the last-good snapshot was changed, so it does not stand in").give_up();
         }
-        let (Some(opener), Some(good)) = (&self.opener, &self.good) else { return source.give_up() };
+        let (Some(opener), Some(good)) = (&self.opener, &self.good.note) else { return source.give_up() };
         let (Some(token), true) = (&good.token, good.source == source.source) else {
             return source.give_up();
         };
@@ -474,7 +481,7 @@ impl Engine {
         let Ok(clock) = self.check_held(now) else { return };
         self.guard.advance(&clock, issued_at(&self.state));
         let well = self.recalled != Recalled::Failed;
-        if let Some(good) = self.good.as_mut().filter(|_| self.confirmed && well) {
+        if let Some(good) = self.good.note.as_mut().filter(|_| self.good.is_confirmed && well) {
             (good.read_at, good.epoch) = (clock.now(), self.guard.epoch());
         }
     }
@@ -496,8 +503,8 @@ impl Engine {
             self.put_down(note, replace);
             self.kept_time = Some(now);
         }
-        if self.good_is_new || is_due(self.kept_license, KEEP_LICENSE) {
-            let Some(good) = &self.good else { return };
+        if self.good.is_new || is_due(self.kept_license, KEEP_LICENSE) {
+            let Some(good) = &self.good.note else { return };
             let there = Good::recall(&key, self.rows.get(&Name::LastGood));
             let is_kept =
                 matches!(&there, Slot::Kept(there) if same(there.token.as_ref(), good.token.as_ref()));
@@ -506,7 +513,7 @@ impl Engine {
                 self.put_down(note, !is_kept);
                 self.kept_license = Some(now);
             }
-            self.good_is_new = false;
+            self.good.is_new = false;
         }
     }
 
@@ -527,7 +534,7 @@ impl Engine {
     }
 
     fn memory_trouble(&self) -> Option<String> {
-        if self.good_changed {
+        if self.good.is_changed {
             return Some("the last-good snapshot was changed, or the recipient key was replaced".to_owned());
         }
         match self.recalled {

@@ -146,7 +146,7 @@ on_both_engines! {
         site.sources.site.owner = Some("acme".to_owned());
         let license = kept.start(&site, now()).await;
         let mut foreign = renewed("L-2", now());
-        foreign.installation_owner.id = "globex".to_owned();
+        "globex".clone_into(&mut foreign.installation_owner.id);
         let mut elsewhere = renewed("L-2", now());
         elsewhere.binding.installation_id = Some("site-2".to_owned());
         let early = Claims { not_before: now() + days(1), ..renewed("L-2", now()) };

@@ -19,7 +19,7 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    async fn in_files() -> Self {
+    fn in_files() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
         Self::Files { last_good: file("last-good"), last_seen: file("last-seen"), _folder: folder }
@@ -128,7 +128,7 @@ macro_rules! laws {
 
             #[test]
             fn in_files() {
-                kit::run(async { super::$name(Kept::in_files().await).await });
+                kit::run(async { super::$name(Kept::in_files()).await });
             }
 
             #[test]
@@ -363,7 +363,7 @@ fn the_files_are_for_their_owner_only_and_written_whole() {
     use std::os::unix::fs::PermissionsExt;
     kit::run(async {
         let site = Site::licensed(&claims());
-        let kept = Kept::in_files().await;
+        let kept = Kept::in_files();
         kept.start(&site, now()).await;
         let Kept::Files { last_good, last_seen, _folder: folder } = &kept else { unreachable!() };
         for path in [last_good, last_seen] {

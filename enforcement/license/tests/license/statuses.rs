@@ -162,7 +162,6 @@ const EVENTS: &[&str] = &[
     "installed, then taken away",
 ];
 
-#[expect(clippy::too_many_lines, reason = "one line for each event")]
 async fn meet(bench: &mut Bench, event: &str) -> Option<String> {
     let at = bench.now;
     let newer = || renewed("L-2", at);
