@@ -10,8 +10,10 @@
 //! - **An event without a tenant belongs to the platform**; it is never dropped for want of one.
 
 mod chain;
+mod consumer;
 mod event;
 mod export;
+mod lines;
 mod log;
 mod metadata;
 mod recorder;
@@ -21,10 +23,13 @@ mod sink;
 mod sql;
 mod tail;
 mod verify;
+mod webhook;
 
 pub use chain::{Entry, Hash, MalformedHash};
+pub use consumer::{Consume, Consumer, ConsumerError, Delivery, Round};
 pub use event::{Event, Outcome, UnknownOutcome};
 pub use export::{ExportError, ExportVerification, ExportedChain, verify_export};
+pub use lines::JsonLines;
 pub use log::{AuditLog, Cursor, Filter, MalformedCursor, Page};
 pub use metadata::{Metadata, SafeValue};
 pub use recorder::{Limits, Recorder};
@@ -34,3 +39,4 @@ pub use sink::{MemorySink, Sink, SinkError};
 pub use sql::{MIGRATIONS, SqlSink};
 pub use tail::Position;
 pub use verify::{Broken, Defect, Range, Seals, Verification};
+pub use webhook::{Webhook, WebhookError};

@@ -215,7 +215,8 @@ impl AuditLog {
     }
 
     /// Takes away the events of one scope that are older than an instant, as far as a checkpoint seals them, and leaves a
-    /// sealed note in their place, so that the rest is proved as before. What does not verify is not taken away.
+    /// sealed note in their place, so that the rest is proved as before. What does not verify is not taken away, nor what a
+    /// consumer has not had yet.
     ///
     /// [`export`](Self::export) first what must be kept elsewhere.
     pub async fn prune(
@@ -229,7 +230,11 @@ impl AuditLog {
         let sealed = sqlx::query(
             "SELECT s.sequence, s.checkpoint, e.hash
              FROM audit_sealed s JOIN audit_event e ON e.scope = s.scope AND e.sequence = s.sequence
-             WHERE s.scope = $1 AND e.time < $2 AND s.sequence > $3
+             WHERE s.scope = $1 AND e.time < $2 AND s.sequence > $3 AND NOT EXISTS (
+                 SELECT 1 FROM audit_consumer k
+                 LEFT JOIN audit_cursor c ON c.consumer = k.name AND c.scope = s.scope
+                 WHERE coalesce(c.sequence, 0) < s.sequence
+             )
              ORDER BY s.sequence DESC LIMIT 1",
         )
         .bind(&*key)

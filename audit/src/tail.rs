@@ -15,6 +15,12 @@ use crate::{AuditLog, Entry};
 #[serde(transparent)]
 pub struct Position(BTreeMap<String, u64>);
 
+impl Position {
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(scope, sequence)| (scope.as_str(), *sequence))
+    }
+}
+
 impl AuditLog {
     /// Where all chains end now.
     pub async fn end_of_log(&self) -> Result<Position, StoreError> {

@@ -66,7 +66,11 @@ pub(crate) fn event(tenant: Option<&str>, n: u32) -> Event {
 pub(crate) async fn fill(store: &Store, tenants: &[Option<&str>], count: u32) {
     let events: Vec<_> =
         (1..=count).flat_map(|n| tenants.iter().map(move |tenant| event(*tenant, n))).collect();
-    SqlSink::new(store.clone()).write(&events).await.unwrap();
+    write(store, &events).await;
+}
+
+pub(crate) async fn write(store: &Store, events: &[Event]) {
+    SqlSink::new(store.clone()).write(events).await.unwrap();
 }
 
 /// What whoever owns the database can do.

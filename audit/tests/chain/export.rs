@@ -2,12 +2,10 @@
 
 use std::io::{self, Write};
 
-use chancery_audit::{
-    AuditError, AuditLog, ExportError, Position, Range, Scope, Seals, Sink as _, SqlSink, verify_export,
-};
+use chancery_audit::{AuditError, AuditLog, ExportError, Position, Range, Scope, Seals, verify_export};
 use store::Store;
 
-use crate::common::{Key, attack, event, fill, log, open};
+use crate::common::{Key, attack, event, fill, log, open, write};
 
 async fn exported(store: &Store, range: &Range) -> String {
     let mut lines = Vec::new();
@@ -132,7 +130,7 @@ kit::on_both_engines! {
         let mut seen = Vec::new();
         for n in 6..=20 {
             let events = [event(None, n), event(Some("acme"), n), event(Some("globex"), n)];
-            SqlSink::new(store.clone()).write(&events).await.unwrap();
+            write(&store, &events).await;
             seen.extend(log.tail(&mut from_the_start, 4).await.unwrap());
             let news = log.tail(&mut position, 100).await.unwrap();
             assert_eq!(news.len(), 3);

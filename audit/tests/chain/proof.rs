@@ -1,11 +1,11 @@
 //! The chain: what its tables refuse, and what is found out when they were made not to.
 
-use chancery_audit::{AuditError, AuditLog, Broken, Defect, Range, Scope, Seals, Sink as _, SqlSink};
+use chancery_audit::{AuditError, AuditLog, Broken, Defect, Range, Scope, Seals};
 use jiff::{SignedDuration, Timestamp};
 use store::sqlx::{self, AssertSqlSafe};
 use store::{Engine, Store};
 
-use crate::common::{Key, NOON, attack, event, fill, log, open};
+use crate::common::{Key, NOON, attack, event, fill, log, open, write};
 
 /// So that the attacks below do what they say.
 async fn disarm(store: &Store) {
@@ -64,7 +64,7 @@ kit::on_both_engines! {
         let store = open(url).await;
         for hundred in 0..21 {
             let events: Vec<_> = (1..=100).map(|n| event(None, hundred * 100 + n)).collect();
-            SqlSink::new(store.clone()).write(&events).await.unwrap();
+            write(&store, &events).await;
         }
         let range = |from, to| Range { scope: Some(Scope::Platform), from, to };
         for (from, to, events) in [
@@ -190,9 +190,9 @@ kit::on_both_engines! {
         let events: Vec<_> = tenants.iter().flat_map(|tenant| (1..=9).map(|n| event(*tenant, n))).collect();
         let (sealed, later): (Vec<_>, Vec<_>) =
             events.into_iter().partition(|event| event.time < NOON + SignedDuration::from_secs(8));
-        SqlSink::new(store.clone()).write(&sealed).await.unwrap();
+        write(&store, &sealed).await;
         log(&store).checkpoint(NOON).await.unwrap();
-        SqlSink::new(store.clone()).write(&later).await.unwrap();
+        write(&store, &later).await;
         assert!(log(&store).verify(&Range::default(), &[]).await.unwrap().intact);
 
         disarm(&store).await;
@@ -213,7 +213,7 @@ kit::on_both_engines! {
         let store = open(url).await;
         let log = log(&store);
         for n in 1..=9 {
-            SqlSink::new(store.clone()).write(&[event(None, n)]).await.unwrap();
+            write(&store, &[event(None, n)]).await;
             if n % 3 == 0 {
                 log.checkpoint(NOON).await.unwrap();
             }
@@ -225,7 +225,7 @@ kit::on_both_engines! {
         ]).await;
         // Ours goes on and seals what it finds.
         let others: Vec<_> = (15..=22).map(|n| event(None, n)).collect();
-        SqlSink::new(store.clone()).write(&others).await.unwrap();
+        write(&store, &others).await;
         log.checkpoint(NOON).await.unwrap();
         assert_eq!(defects(&log).await, [("platform".to_owned(), 4, Defect::Rewritten)], "the last that agrees is 3");
     }
@@ -234,7 +234,7 @@ kit::on_both_engines! {
         let store = open(url).await;
         let log = log(&store);
         for n in 1..=5 {
-            SqlSink::new(store.clone()).write(&[event(None, n)]).await.unwrap();
+            write(&store, &[event(None, n)]).await;
             assert_eq!(log.checkpoint(NOON).await.unwrap().len(), 1);
         }
         assert!(log.checkpoint(NOON).await.unwrap().is_empty(), "nothing happened since");
@@ -262,7 +262,7 @@ kit::on_both_engines! {
         let log = log(&store);
         fill(&store, &[None], 5).await;
         log.checkpoint(NOON).await.unwrap();
-        SqlSink::new(store.clone()).write(&[event(None, 6), event(None, 7)]).await.unwrap();
+        write(&store, &[event(None, 6), event(None, 7)]).await;
         let kept = log.checkpoint(NOON).await.unwrap();
         assert!(log.verify(&Range::default(), &kept).await.unwrap().intact);
         disarm(&store).await;
@@ -288,7 +288,7 @@ kit::on_both_engines! {
         let at = |n| NOON + SignedDuration::from_secs(n);
         assert_eq!(log.prune(&scope, Timestamp::MAX, NOON).await.unwrap(), None, "nothing is sealed yet");
         log.checkpoint(NOON).await.unwrap();
-        SqlSink::new(store.clone()).write(&(11..=20).map(|n| event(Some("acme"), n)).collect::<Vec<_>>()).await.unwrap();
+        write(&store, &(11..=20).map(|n| event(Some("acme"), n)).collect::<Vec<_>>()).await;
         assert_eq!(log.prune(&scope, at(5), NOON).await.unwrap(), None, "the sealed part ends after that");
 
         let pruned = log.prune(&scope, at(15), NOON).await.unwrap().unwrap();
@@ -299,7 +299,7 @@ kit::on_both_engines! {
         log.checkpoint(NOON).await.unwrap();
         assert_eq!(log.prune(&scope, Timestamp::MAX, NOON).await.unwrap().unwrap().events, 10);
         assert!(log.verify(&Range::default(), &[]).await.unwrap().intact, "also when nothing is left");
-        SqlSink::new(store.clone()).write(&[event(Some("acme"), 21)]).await.unwrap();
+        write(&store, &[event(Some("acme"), 21)]).await;
         let verified = log.verify(&Range { scope: Some(scope), ..Range::default() }, &[]).await.unwrap();
         assert_eq!((verified.intact, verified.events), (true, 1), "and the chain goes on");
     }

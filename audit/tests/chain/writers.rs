@@ -10,7 +10,7 @@ use store::Store;
 use store::sqlx;
 use uuid::Uuid;
 
-use crate::common::{event, log, open};
+use crate::common::{event, log, open, write};
 
 /// Every third attempt fails, and every third keeps the events and says that it failed.
 struct Unreliable {
@@ -131,7 +131,7 @@ kit::on_both_engines! {
             written.push((name.as_str(), process.kill()));
         }
         assert_holds(&store, &written).await;
-        SqlSink::new(store.clone()).write(&[event(None, 1)]).await.unwrap();
+        write(&store, &[event(None, 1)]).await;
         assert!(log(&store).verify(&Range::default(), &[]).await.unwrap().intact, "and it goes on");
     }
 }
@@ -142,10 +142,10 @@ async fn assert_holds(store: &Store, written: &[(&str, u64)]) {
     let verified = log.verify(&Range::default(), &[]).await.unwrap();
     assert!(verified.intact, "{:?}", verified.broken);
     for (name, batches) in written {
-        let kept = events_of(&log, name).await;
-        assert_eq!(kept % SIZE, 0, "{name} has left a part of a batch");
-        assert!(kept >= batches * SIZE, "{name} was told of {batches} batches, and {kept} events are there");
-        assert!(kept <= (batches + 2) * SIZE, "{name}");
+        let (kept, size) = (events_of(&log, name).await, u64::from(SIZE));
+        assert_eq!(kept % size, 0, "{name} has left a part of a batch");
+        assert!(kept >= batches * size, "{name} was told of {batches} batches, and {kept} events are there");
+        assert!(kept <= (batches + 2) * size, "{name}");
     }
 }
 
@@ -163,7 +163,7 @@ async fn events_of(log: &AuditLog, name: &str) -> u64 {
 }
 
 /// Events of a batch of [`process`].
-const SIZE: u64 = 30;
+const SIZE: u32 = 30;
 
 /// This test, as a process of its own that appends to the database in its arguments until it is killed. Without such an
 /// argument it appends to one of its own for a while.
@@ -173,15 +173,14 @@ fn a_process_appends_batch_after_batch() {
     let at =
         told.iter().position(|argument| argument.starts_with("sqlite:") || argument.starts_with("postgres:"));
     kit::run(async {
-        match at {
-            Some(at) => append(&open(&told[at]).await, &told[at + 1], u32::MAX).await,
-            None => {
-                let database = kit::Database::sqlite();
-                let store = open(database.url()).await;
-                append(&store, "alone", 5).await;
-                assert_intact(&store, 5 * SIZE).await;
-                assert_eq!(events_of(&log(&store), "alone").await, 5 * SIZE);
-            }
+        if let Some(at) = at {
+            append(&open(&told[at]).await, &told[at + 1], u32::MAX).await;
+        } else {
+            let database = kit::Database::sqlite();
+            let store = open(database.url()).await;
+            append(&store, "alone", 5).await;
+            assert_intact(&store, 5 * u64::from(SIZE)).await;
+            assert_eq!(events_of(&log(&store), "alone").await, 5 * u64::from(SIZE));
         }
     });
 }
@@ -189,7 +188,7 @@ fn a_process_appends_batch_after_batch() {
 async fn append(store: &Store, name: &str, batches: u32) {
     let mut sink = SqlSink::new(store.clone());
     for batch in 0..batches {
-        let events: Vec<_> = (0..SIZE as u32)
+        let events: Vec<_> = (0..SIZE)
             .map(|n| {
                 let tenant = [None, Some("acme"), Some(name)][n as usize % 3];
                 let id = Uuid::from_u128(
