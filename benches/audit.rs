@@ -18,7 +18,7 @@ const ROUNDS: usize = 15;
 const ROWS: usize = 64;
 const COLUMNS: usize = 14;
 
-/// The same columns and indexes, without what the chain needs.
+/// The same columns without what the chain needs, and indexes for the same queries.
 const PLAIN: &str = "
     CREATE TABLE plain_event (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, time BIGINT NOT NULL, tenant TEXT, actor TEXT NOT NULL, command TEXT,
@@ -36,6 +36,7 @@ fn main() {
     println!(
         "Events per second in transactions of {BATCH}: median of {ROUNDS} rounds of {BATCHES} transactions."
     );
+    println!("Share: median over the rounds of chained by plain, which take turns.");
     println!("SQLite waits for the disk, PostgreSQL (a private cluster, fsync off) does not.\n");
     println!("{:<44}{:>10}{:>10}{:>8}", "", "plain", "chained", "share");
     let sqlite = kit::Database::sqlite();
@@ -57,7 +58,7 @@ async fn compare(engine: &str, url: &str, writers: usize) {
         let ambient = Ambient::system();
         let (mut plain, mut chained) = (Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
-            let with = |kind| async_batches(&ambient, writers, scopes, kind);
+            let with = |kind| batches_of(&ambient, writers, scopes, kind);
             let by_plain = measure(&store, with("plain"), async |store, batches| {
                 for batch in batches {
                     insert(&store, &batch).await;
@@ -77,9 +78,10 @@ async fn compare(engine: &str, url: &str, writers: usize) {
                 chained.clear();
             }
         }
+        let share = median(plain.iter().zip(&chained).map(|(plain, chained)| chained / plain).collect());
         let (plain, chained) = (median(plain), median(chained));
         let name = format!("{engine}, {}, {}", count(writers, "writer"), count(scopes, "scope"));
-        println!("{name:<44}{plain:>10.0}{chained:>10.0}{:>8.2}", chained / plain);
+        println!("{name:<44}{plain:>10.0}{chained:>10.0}{share:>8.2}");
     }
     let store = Store::open(url, Options::default()).await.expect("the same database");
     let start = clock();
@@ -95,7 +97,7 @@ fn count(number: usize, what: &str) -> String {
 }
 
 /// What each writer is to write: events of scopes of its own.
-fn async_batches(ambient: &Ambient, writers: usize, scopes: usize, kind: &str) -> Vec<Vec<Vec<Event>>> {
+fn batches_of(ambient: &Ambient, writers: usize, scopes: usize, kind: &str) -> Vec<Vec<Vec<Event>>> {
     let batch = |writer: usize| {
         (0..BATCH).map(|n| event(ambient, &format!("{kind}-{writer}-{}", n % scopes))).collect()
     };

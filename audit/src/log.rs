@@ -10,10 +10,10 @@ use store::sqlx::{self, AssertSqlSafe};
 use store::{Store, StoreError};
 use uuid::Uuid;
 
-use crate::chain::{COLUMNS, Link};
+use crate::chain::{COLUMNS, Link, stored};
 use crate::event::fit;
 use crate::seal::Sealing;
-use crate::{Entry, Event, Outcome, Scope, Seal};
+use crate::{Entry, Outcome, Scope, Seal};
 
 /// The most events of one page.
 const MAX_PAGE: u32 = 1000;
@@ -46,7 +46,7 @@ pub struct Filter {
     pub to: Option<Timestamp>,
 }
 
-/// Some events, newest first.
+/// Some events, newest first: by their time, and those of one scope as they were recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Page {
     /// At most as many as were asked for.
@@ -62,6 +62,7 @@ pub struct Page {
 pub struct Cursor {
     time: i64,
     id: Uuid,
+    sequence: i64,
 }
 
 /// The text is no cursor that a page has given out.
@@ -91,13 +92,23 @@ impl AuditLog {
         let limit = limit.clamp(1, MAX_PAGE) as usize;
         let after = after.unwrap_or(Cursor::BEFORE_ALL);
         let mut wanted = Conditions::default();
-        wanted.require("(time, id) <", [Value::Number(after.time), Value::Text(after.id.to_string().into())]);
+        // Within a chain its order is that of recording, and has an index; the log as a whole has only times.
+        let order = if filter.scope.is_some() {
+            wanted.require("sequence <", [Value::Number(after.sequence)]);
+            "sequence DESC"
+        } else {
+            wanted.require(
+                "(time, id) <",
+                [Value::Number(after.time), Value::Text(after.id.to_string().into())],
+            );
+            "time DESC, id DESC"
+        };
         filter.narrow(&mut wanted);
 
         // Made of the literals of this file only; all that users send is bound. One more row than asked for tells whether
         // there is another page.
         let sql = format!(
-            "SELECT {COLUMNS} FROM audit_event WHERE {} ORDER BY time DESC, id DESC LIMIT {}",
+            "SELECT {COLUMNS} FROM audit_event WHERE {} ORDER BY {order} LIMIT {}",
             wanted.texts.join(" AND "),
             limit + 1
         );
@@ -112,7 +123,7 @@ impl AuditLog {
         let more = rows.len() > limit;
         let events = rows.iter().take(limit).map(|row| Link::read(row)?.into_entry());
         let events = events.collect::<Result<Vec<_>, _>>()?;
-        let next = events.last().filter(|_| more).map(|last| Cursor::after(&last.event));
+        let next = events.last().filter(|_| more).map(Cursor::after);
         Ok(Page { events, next })
     }
 }
@@ -164,16 +175,16 @@ impl Filter {
 }
 
 impl Cursor {
-    const BEFORE_ALL: Self = Self { time: i64::MAX, id: Uuid::nil() };
+    const BEFORE_ALL: Self = Self { time: i64::MAX, id: Uuid::nil(), sequence: i64::MAX };
 
-    fn after(event: &Event) -> Self {
-        Self { time: event.time.as_microsecond(), id: event.id }
+    fn after(Entry { event, sequence, .. }: &Entry) -> Self {
+        Self { time: event.time.as_microsecond(), id: event.id, sequence: stored(*sequence) }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{}", self.time, self.id.simple())
+        write!(f, "{:016x}{:016x}{}", self.time, self.sequence, self.id.simple())
     }
 }
 
@@ -181,9 +192,14 @@ impl FromStr for Cursor {
     type Err = MalformedCursor;
 
     fn from_str(text: &str) -> Result<Self, MalformedCursor> {
-        let (time, id) = text.split_at_checked(16).ok_or(MalformedCursor)?;
-        let time = u64::from_str_radix(time, 16).map_err(|_| MalformedCursor)?.cast_signed();
-        Ok(Self { time, id: Uuid::try_parse(id).map_err(|_| MalformedCursor)? })
+        let (time, rest) = text.split_at_checked(16).ok_or(MalformedCursor)?;
+        let (sequence, id) = rest.split_at_checked(16).ok_or(MalformedCursor)?;
+        let number = |text| u64::from_str_radix(text, 16).map_err(|_| MalformedCursor);
+        Ok(Self {
+            time: number(time)?.cast_signed(),
+            sequence: number(sequence)?.cast_signed(),
+            id: Uuid::try_parse(id).map_err(|_| MalformedCursor)?,
+        })
     }
 }
 

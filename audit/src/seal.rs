@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 use store::sqlx::{self, AssertSqlSafe, Row as _};
+use tokio::time::sleep;
 
 use crate::chain::{Hash, Head, decode, stored};
+use crate::recorder::story;
 use crate::sql::{parts, tuples};
 use crate::verify::{Broken, Defect};
 use crate::{AuditLog, Scope};
@@ -152,6 +155,24 @@ impl AuditLog {
             }
         }
         Ok(notes)
+    }
+
+    /// Makes checkpoints without end, with this pause between them. A failure is told to `tracing` when it begins and when
+    /// it ends.
+    pub async fn seal_every(self, pause: Duration, now: impl Fn() -> Timestamp + Send) {
+        let mut failing = false;
+        loop {
+            let sealed = self.checkpoint(now()).await;
+            match &sealed {
+                Ok(_) if failing => tracing::info!("audit checkpoints are made again"),
+                Err(error) if !failing => {
+                    tracing::error!(error = story(error), "no audit checkpoint is made");
+                }
+                Ok(_) | Err(_) => {}
+            }
+            failing = sealed.is_err();
+            sleep(pause).await;
+        }
     }
 
     async fn one_checkpoint(&self, now: Timestamp) -> Result<Option<(String, bool)>, AuditError> {

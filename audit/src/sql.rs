@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use store::sqlx::{self, AnyConnection, AssertSqlSafe, Row as _};
-use store::{Migration, Store, StoreError};
+use store::{Engine, Migration, Store, StoreError, Work};
 
-use crate::chain::{COLUMNS, Head, Link, Record, WIDTH, decode, stored};
+use crate::chain::{COLUMNS, Head, Link, Record, WIDTH, stored};
+use crate::seal::head;
 use crate::{Event, Scope, Sink, SinkError};
 
 /// The tables of [`SqlSink`], [`AuditLog`](crate::AuditLog) and [`Consumer`](crate::Consumer).
@@ -39,7 +40,6 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
             UNIQUE (scope, sequence)
         );
         CREATE INDEX audit_event_time ON audit_event (time, id);
-        CREATE INDEX audit_event_scope ON audit_event (scope, time, id);
         CREATE INDEX audit_event_trace ON audit_event (trace_id);
         CREATE TABLE audit_checkpoint (
             number BIGINT PRIMARY KEY,
@@ -94,6 +94,7 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         CREATE TRIGGER audit_pruned_kept BEFORE DELETE ON audit_pruned
             BEGIN SELECT RAISE(ABORT, 'audit_pruned is append-only'); END;
         -- postgres
+        ALTER TABLE audit_head SET (fillfactor = 50);
         CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$;
         CREATE FUNCTION audit_refuse_unless_pruned() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -173,8 +174,7 @@ async fn append(store: &Store, events: &[Event], repeats: Repeats) -> Result<(),
         return Ok(());
     }
 
-    let mut work = store.begin().await?;
-    lock(&mut work, &mut heads).await?;
+    let mut work = begin(store, &mut heads).await?;
     if repeats == Repeats::Likely {
         let there = recorded(&mut work, &records).await?;
         records.retain(|(_, record)| !there.contains(&record.event_id));
@@ -196,31 +196,49 @@ async fn append(store: &Store, events: &[Event], repeats: Repeats) -> Result<(),
     work.commit().await
 }
 
-/// Takes the head of each scope for this transaction alone, and reads it. A new scope gets one.
-async fn lock(connection: &mut AnyConnection, heads: &mut BTreeMap<String, Head>) -> Result<(), sqlx::Error> {
+/// A unit of work that has the head of each of these scopes for itself, and has read it.
+async fn begin(store: &Store, heads: &mut BTreeMap<String, Head>) -> Result<Work, StoreError> {
+    // The one writer of SQLite has everything for itself.
+    let lock = match store.engine() {
+        Engine::Sqlite => "",
+        Engine::Postgres => " ORDER BY scope COLLATE \"C\" FOR UPDATE",
+    };
     let scopes: Vec<_> = heads.keys().cloned().collect();
-    for part in parts(&scopes) {
-        let sql = format!(
-            "INSERT INTO audit_head (scope, sequence, hash) VALUES {}
-             ON CONFLICT (scope) DO UPDATE SET scope = excluded.scope
-             RETURNING scope, sequence, hash",
-            tuples(part.len(), 3)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for scope in part {
-            query = query.bind(scope).bind(0_i64).bind(Head::NONE.hash.to_string());
+    loop {
+        let mut work = store.begin().await?;
+        let mut missing: HashSet<_> = scopes.iter().collect();
+        for part in parts(&scopes) {
+            let sql = format!(
+                "SELECT scope, sequence, hash FROM audit_head WHERE scope IN ({}){lock}",
+                places(0, part.len())
+            );
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            for scope in part {
+                query = query.bind(scope);
+            }
+            for row in query.fetch_all(&mut *work).await? {
+                let scope: String = row.try_get(0)?;
+                missing.remove(&scope);
+                heads.insert(scope, head(row.try_get(1)?, &row.try_get::<String, _>(2)?)?);
+            }
         }
-        for row in query.fetch_all(&mut *connection).await? {
-            let (scope, sequence, hash) =
-                (row.try_get(0)?, row.try_get::<i64, _>(1)?, row.try_get::<String, _>(2)?);
-            let head = Head {
-                sequence: u64::try_from(sequence).map_err(decode)?,
-                hash: hash.parse().map_err(decode)?,
-            };
-            heads.insert(scope, head);
+        if missing.is_empty() || store.engine() == Engine::Sqlite {
+            return Ok(work);
         }
+        // A row that is not there cannot be locked. It is made first, by a transaction that holds nothing else.
+        drop(work);
+        let mut work = store.begin().await?;
+        for scope in scopes.iter().filter(|scope| missing.contains(scope)) {
+            sqlx::query(
+                "INSERT INTO audit_head (scope, sequence, hash) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING",
+            )
+            .bind(scope)
+            .bind(Head::NONE.hash.to_string())
+            .execute(&mut *work)
+            .await?;
+        }
+        work.commit().await?;
     }
-    Ok(())
 }
 
 /// The ids of those events that are there already.
@@ -230,8 +248,7 @@ async fn recorded<S>(
 ) -> Result<HashSet<String>, sqlx::Error> {
     let mut there = HashSet::new();
     for part in parts(records) {
-        let places: Vec<_> = (1..=part.len()).map(|n| format!("${n}")).collect();
-        let sql = format!("SELECT id FROM audit_event WHERE id IN ({})", places.join(", "));
+        let sql = format!("SELECT id FROM audit_event WHERE id IN ({})", places(0, part.len()));
         let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
         for (_, record) in part {
             query = query.bind(&record.event_id);
@@ -243,7 +260,7 @@ async fn recorded<S>(
 
 async fn insert(connection: &mut AnyConnection, mut links: Vec<Link>) -> Result<(), sqlx::Error> {
     while !links.is_empty() {
-        let rest = links.split_off(part(links.len()));
+        let rest = links.split_off(part(links.len(), 64));
         let sql = format!("INSERT INTO audit_event ({COLUMNS}) VALUES {}", tuples(links.len(), WIDTH));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for Link { scope, sequence, hash, record } in links {
@@ -291,15 +308,16 @@ async fn move_heads(
     Ok(())
 }
 
-/// How many of so many rows go into the next statement: a power of two, so that there are few texts to prepare, and at
-/// most 64, so that they stay below the engines' limits of parameters.
-fn part(rows: usize) -> usize {
-    1 << rows.min(64).ilog2()
+/// How many of so many rows go into the next statement: a power of two, so that there are few texts to prepare, and not
+/// too many, so that they stay below the engines' limits of parameters.
+fn part(rows: usize, most: usize) -> usize {
+    1 << rows.min(most).ilog2()
 }
 
+/// Rows of few columns, as many at once as make one statement.
 pub(crate) fn parts<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let (first, rest) = (!rows.is_empty()).then(|| rows.split_at(part(rows.len())))?;
+        let (first, rest) = (!rows.is_empty()).then(|| rows.split_at(part(rows.len(), 256)))?;
         rows = rest;
         Some(first)
     })
@@ -307,9 +325,12 @@ pub(crate) fn parts<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// `($1, $2), ($3, $4)`: so many rows of so many columns.
 pub(crate) fn tuples(rows: usize, columns: usize) -> String {
-    let row = |row| {
-        let places: Vec<_> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
-        format!("({})", places.join(", "))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+    let rows: Vec<_> = (0..rows).map(|row| format!("({})", places(row * columns, columns))).collect();
+    rows.join(", ")
+}
+
+/// `$3, $4`: so many places after so many others.
+fn places(before: usize, count: usize) -> String {
+    let places: Vec<_> = (before + 1..=before + count).map(|n| format!("${n}")).collect();
+    places.join(", ")
 }

@@ -1,5 +1,7 @@
 //! The chain: what its tables refuse, and what is found out when they were made not to.
 
+use std::time::Duration;
+
 use chancery_audit::{AuditError, AuditLog, Broken, Defect, Range, Scope, Seals};
 use jiff::{SignedDuration, Timestamp};
 use store::sqlx::{self, AssertSqlSafe};
@@ -255,6 +257,45 @@ kit::on_both_engines! {
         // The fifth note names the fourth as it was.
         let expected = [(2, Defect::Missing), (4, Defect::Changed), (5, Defect::Changed)];
         assert_eq!(found(broken), expected.map(|(number, defect)| (String::new(), number, defect)));
+    }
+
+    async fn a_log_that_seals_regularly_leaves_little_unsealed(url: &str) {
+        let store = open(url).await;
+        let log = log(&store);
+        let sealing = tokio::spawn(log.clone().seal_every(Duration::from_millis(1), || NOON));
+        fill(&store, &[None, Some("acme")], 5).await;
+        while log.verify(&Range::default(), &[]).await.unwrap().unsealed > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fill(&store, &[Some("globex")], 5).await;
+        while log.verify(&Range::default(), &[]).await.unwrap().unsealed > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        sealing.abort();
+        assert!(log.verify(&Range::default(), &[]).await.unwrap().intact);
+    }
+
+    async fn processes_that_seal_at_once_make_one_line_of_checkpoints(url: &str) {
+        let store = open(url).await;
+        let sealers: Vec<_> = (0..4).map(|_| tokio::spawn({
+            let url = url.to_owned();
+            async move {
+                let log = log(&open(&url).await);
+                for _ in 0..20 {
+                    log.checkpoint(NOON).await.unwrap();
+                }
+            }
+        })).collect();
+        for n in 1..=30 {
+            write(&store, &[event(None, n), event(Some("acme"), n)]).await;
+        }
+        for sealer in sealers {
+            sealer.await.unwrap();
+        }
+        log(&store).checkpoint(NOON).await.unwrap();
+        let verified = log(&store).verify(&Range::default(), &[]).await.unwrap();
+        assert!(verified.intact, "{:?}", verified.broken);
+        assert_eq!(verified.unsealed, 0);
     }
 
     async fn a_checkpoint_kept_elsewhere_betrays_what_was_cut_off_with_its_checkpoint(url: &str) {
