@@ -19,12 +19,18 @@ pub const KEY_CERT_SIGN: u8 = 0x04;
 /// keyUsage: cRLSign.
 pub const CRL_SIGN: u8 = 0x02;
 
-const KEY_USAGE: &str = "2.5.29.15";
-const BASIC_CONSTRAINTS: &str = "2.5.29.19";
-const NAME_CONSTRAINTS: &str = "2.5.29.30";
-const POLICIES: &str = "2.5.29.32";
-const POLICY_MAPPINGS: &str = "2.5.29.33";
-const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
+/// keyUsage.
+pub const KEY_USAGE: &str = "2.5.29.15";
+/// basicConstraints.
+pub const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+/// nameConstraints.
+pub const NAME_CONSTRAINTS: &str = "2.5.29.30";
+/// certificatePolicies.
+pub const POLICIES: &str = "2.5.29.32";
+/// policyMappings.
+pub const POLICY_MAPPINGS: &str = "2.5.29.33";
+/// extKeyUsage.
+pub const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
 
 /// What a certificate says. Each part can be left out, doubled or made wrong.
 #[derive(Clone)]
@@ -39,6 +45,10 @@ pub struct Profile {
     pub extensions: Vec<(&'static str, Vec<u8>)>,
     /// Signed with SHA-1.
     pub sha1: bool,
+    /// Another public key than that of the key (`SubjectPublicKeyInfo`, DER).
+    pub public_key: Option<Vec<u8>>,
+    /// Another algorithm inside than outside (DER).
+    pub algorithm_inside: Option<Vec<u8>>,
 }
 
 /// A certificate and its key.
@@ -60,7 +70,15 @@ impl Profile {
         let mut serial = vec![0; 16];
         openssl::rand::rand_bytes(&mut serial).expect("randomness");
         serial[0] = serial[0] & 0x7f | 0x40;
-        Self { name: name.to_owned(), serial, validity, extensions: Vec::new(), sha1: false }
+        Self {
+            name: name.to_owned(),
+            serial,
+            validity,
+            extensions: Vec::new(),
+            sha1: false,
+            public_key: None,
+            algorithm_inside: None,
+        }
     }
 
     /// An authority that may have so many authorities beneath it, and signs lists.
@@ -71,6 +89,13 @@ impl Profile {
     /// A certificate that signs documents.
     pub fn signer(name: &str, validity: Range<Timestamp>) -> Self {
         Self::new(name, validity).constraints(false, None).usage(DIGITAL_SIGNATURE)
+    }
+
+    /// Takes an extension out.
+    #[must_use]
+    pub fn without(mut self, id: &str) -> Self {
+        self.extensions.retain(|(known, _)| *known != id);
+        self
     }
 
     /// Sets an extension, in its place if it is there.
@@ -148,18 +173,20 @@ impl Profile {
             if self.sha1 { issuer_key.sign_x509_sha1(message) } else { issuer_key.sign_x509(message) }
         };
         let (_, algorithm) = sign(&[]);
-        let version = der::value(0xa0, &[&integer(&[2])]);
+        // A certificate without extensions is of version 1.
+        let version =
+            if self.extensions.is_empty() { Vec::new() } else { der::value(0xa0, &[&integer(&[2])]) };
         let validity = sequence(&[&time(self.validity.start), &time(self.validity.end)]);
         let extensions = self.extensions.iter().map(|(_, whole)| whole.clone());
         let extensions = der::value(0xa3, &[&sequence_of(extensions)]);
         let signed = sequence(&[
             &version,
             &integer(&self.serial),
-            &algorithm,
+            self.algorithm_inside.as_ref().unwrap_or(&algorithm),
             &name(issuer),
             &validity,
             &name(&self.name),
-            &key.public_der(),
+            self.public_key.as_ref().unwrap_or(&key.public_der()),
             if self.extensions.is_empty() { &[] } else { &extensions },
         ]);
         let (signature, _) = sign(&signed);

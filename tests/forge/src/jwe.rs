@@ -30,7 +30,8 @@ pub struct Jwe {
     pub iv: Vec<u8>,
     /// How much of the authentication tag is kept.
     pub tag_bytes: usize,
-    encrypted_key: Vec<u8>,
+    /// The content encryption key as it is sent.
+    pub encrypted_key: Vec<u8>,
 }
 
 impl Jwe {
