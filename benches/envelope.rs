@@ -54,7 +54,7 @@ fn main() {
 /// A deployment and a license for it.
 struct Scene {
     token: String,
-    jws: String,
+    inner: String,
     claims: Vec<u8>,
     recipient: Recipient,
     recipient_key: Key,
@@ -84,10 +84,10 @@ impl Scene {
         let recipient = Recipient::from_pem(KEY_ID, &recipient_key.pem()).expect("a recipient");
         let claims = claims().to_string().into_bytes();
         let header = jws::header(&[&signer, &intermediate]);
-        let jws = jws::sign(&header.to_string(), &claims, &signer.key);
-        let token = jwe::seal(&jws, &recipient_key, KEY_ID);
+        let inner = jws::sign(&header.to_string(), &claims, &signer.key);
+        let token = jwe::seal(&inner, &recipient_key, KEY_ID);
         let chain = [signer, intermediate, root];
-        Self { token, jws, claims, recipient, recipient_key, trust, chain, lists }
+        Self { token, inner, claims, recipient, recipient_key, trust, chain, lists }
     }
 
     fn open(&self) {
@@ -104,19 +104,19 @@ impl Scene {
     }
 
     /// Every signature that has to be verified, with the key it is verified by.
-    fn signatures(&self) -> Vec<Signature> {
+    fn signatures(&self) -> Vec<Check> {
         let [signer, intermediate, root] = &self.chain;
-        let (signed, signature) = self.jws.rsplit_once('.').expect("a JWS");
+        let (message, signature) = self.inner.rsplit_once('.').expect("a JWS");
         let signature = forge::from_base64url(signature);
-        let license = Signature {
+        let license = Check {
             key: public(signer),
             algorithm: signer.key.algorithm(),
-            message: signed.as_bytes().to_vec(),
+            message: message.as_bytes().to_vec(),
             signature: if signer.key.algorithm().starts_with("ES") { der_of(&signature) } else { signature },
         };
         let x509 = |issuer: &Entity, document: &[u8]| {
             let (message, signature) = split(document);
-            Signature { key: public(issuer), algorithm: "ES256", message, signature }
+            Check { key: public(issuer), algorithm: "ES256", message, signature }
         };
         vec![
             license,
@@ -128,14 +128,15 @@ impl Scene {
     }
 }
 
-struct Signature {
+/// A signature over a message, and what it is verified with.
+struct Check {
     key: PKey<Public>,
     algorithm: &'static str,
     message: Vec<u8>,
     signature: Vec<u8>,
 }
 
-impl Signature {
+impl Check {
     fn verify(&self) {
         let digest = match self.algorithm {
             "ES384" => MessageDigest::sha384(),
@@ -151,8 +152,8 @@ impl Signature {
             verifier.set_rsa_mgf1_md(digest).expect("MGF1");
             verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH).expect("a salt");
         }
-        let verified = verifier.verify_oneshot(black_box(&self.signature), black_box(&self.message));
-        assert!(verified.expect("a verdict"), "the signature is right");
+        let verdict = verifier.verify_oneshot(black_box(&self.signature), black_box(&self.message));
+        assert!(verdict.expect("a verdict"), "the signature is right");
     }
 }
 
@@ -161,9 +162,9 @@ fn whole(scene: &Scene) {
     let signatures = scene.signatures();
     let carried = [0, 1].map(|position| scene.chain[position].key.public_der());
     let bare = || {
-        let decrypted = josekit::jwe::deserialize_compact(black_box(&scene.token), &*decrypter);
-        black_box(decrypted.expect("a good license"));
-        signatures.iter().for_each(Signature::verify);
+        let content = josekit::jwe::deserialize_compact(black_box(&scene.token), &*decrypter);
+        black_box(content.expect("a good license"));
+        signatures.iter().for_each(Check::verify);
     };
     let loading = || {
         for key in &carried {
@@ -191,20 +192,20 @@ fn whole(scene: &Scene) {
 
 /// Each part through the public door nearest to it.
 fn parts(scene: &Scene) {
-    let print = |name: &str, run: &dyn Fn()| {
+    let show = |name: &str, run: &dyn Fn()| {
         let [times] = measure([run]);
         println!("{name:<54}{:>10.1}{:>10.1}", quantile(&times, 50), quantile(&times, 99));
     };
     let decrypter = scene.decrypter();
-    print("bare: JWE by josekit", &|| {
+    show("bare: JWE by josekit", &|| {
         black_box(josekit::jwe::deserialize_compact(black_box(&scene.token), &*decrypter).expect("content"));
     });
     let names = ["license", "signer", "intermediate", "list of the intermediate", "list of the root"];
     for (name, signature) in names.iter().zip(scene.signatures()) {
-        print(&format!("bare: signature on the {name}"), &|| signature.verify());
+        show(&format!("bare: signature on the {name}"), &|| signature.verify());
     }
     let public_key = scene.chain[0].key.public_der();
-    print("bare: a public key from DER", &|| {
+    show("bare: a public key from DER", &|| {
         black_box(PKey::public_key_from_der(black_box(&public_key)).expect("a key"));
     });
     let curve = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("P-256");
@@ -214,29 +215,29 @@ fn parts(scene: &Scene) {
         let point = EcPoint::from_bytes(&curve, black_box(point), &mut context).expect("a point");
         PKey::from_ec_key(EcKey::from_public_key(&curve, &point).expect("a key")).expect("a key")
     };
-    print("bare: the same from its point", &|| drop(black_box(from_point())));
+    show("bare: the same from its point", &|| drop(black_box(from_point())));
     let license = scene.signatures().swap_remove(0);
-    let Signature { algorithm, message, signature, .. } = license;
+    let Check { algorithm, message, signature, .. } = license;
     let with = |key| {
         let (message, signature) = (message.clone(), signature.clone());
-        Signature { key, algorithm, message, signature }.verify();
+        Check { key, algorithm, message, signature }.verify();
     };
-    print("bare: a key from DER, and its first signature", &|| {
+    show("bare: a key from DER, and its first signature", &|| {
         with(PKey::public_key_from_der(black_box(&public_key)).expect("a key"));
     });
-    print("bare: a key from its point, and its first signature", &|| with(from_point()));
-    print("ours: open", &|| scene.open());
-    print("ours: jose::decrypt", &|| {
+    show("bare: a key from its point, and its first signature", &|| with(from_point()));
+    show("ours: open", &|| scene.open());
+    show("ours: jose::decrypt", &|| {
         black_box(jose::decrypt(black_box(&scene.token), &scene.recipient).expect("content"));
     });
     let key = jose::PublicKey::from_spki_der(&public_key).expect("a key");
     let plain = jws::sign(r#"{"alg":"ES256"}"#, &scene.claims, &scene.chain[0].key);
-    print("ours: jose::verify, without a chain", &|| {
+    show("ours: jose::verify, without a chain", &|| {
         black_box(jose::verify(black_box(&plain), &key).expect("a payload"));
     });
     let [signer, intermediate, root] =
         scene.chain.each_ref().map(|entity| path::Certificate::from_der(&entity.der).expect("a certificate"));
-    print("ours: a certificate from DER", &|| {
+    show("ours: a certificate from DER", &|| {
         black_box(path::Certificate::from_der(black_box(&scene.chain[0].der)).expect("a certificate"));
     });
     let lists = scene.lists.each_ref().map(|list| path::Crl::from_der(list).expect("a list"));
@@ -248,12 +249,12 @@ fn parts(scene: &Scene) {
     };
     let (chain, roots) = ([signer, intermediate], [root]);
     for (name, lists) in [("without lists", None), ("with two lists", Some(lists.as_slice()))] {
-        print(&format!("ours: path::validate, {name}"), &|| {
+        show(&format!("ours: path::validate, {name}"), &|| {
             let path = path::validate(black_box(&chain), &roots, lists, &requirements, now());
             black_box(path.expect("a valid path"));
         });
     }
-    print("ours: claims by serde", &|| {
+    show("ours: claims by serde", &|| {
         black_box(serde_json::from_slice::<Claims>(black_box(&scene.claims)).expect("claims"));
     });
 }

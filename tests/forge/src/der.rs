@@ -54,7 +54,7 @@ pub fn bits(bytes: &[u8]) -> Vec<u8> {
     value(0x03, &[&[0], bytes])
 }
 
-/// UTCTime up to 2049, `GeneralizedTime` after (RFC 5280, 4.1.2.5).
+/// `UTCTime` up to 2049, `GeneralizedTime` after (RFC 5280, 4.1.2.5).
 pub fn time(at: Timestamp) -> Vec<u8> {
     let text = at.strftime("%Y%m%d%H%M%SZ").to_string();
     if text.as_str() < "2050" {

@@ -128,10 +128,10 @@ fn oaep(recipient: &Key, content_key: &[u8]) -> Vec<u8> {
     encrypter.set_rsa_padding(Padding::PKCS1_OAEP).expect("OAEP");
     encrypter.set_rsa_oaep_md(digest).expect("SHA-256");
     encrypter.set_rsa_mgf1_md(digest).expect("MGF1 with SHA-256");
-    let mut encrypted = vec![0; encrypter.encrypt_len(content_key).expect("a length")];
-    let length = encrypter.encrypt(content_key, &mut encrypted).expect("an encrypted key");
-    encrypted.truncate(length);
-    encrypted
+    let mut sealed = vec![0; encrypter.encrypt_len(content_key).expect("a length")];
+    let length = encrypter.encrypt(content_key, &mut sealed).expect("an encrypted key");
+    sealed.truncate(length);
+    sealed
 }
 
 /// Concat KDF (RFC 7518, 4.6.2) over an agreed secret, then AES key wrap (RFC 3394).
