@@ -167,8 +167,12 @@ fn judge(case: &Case) -> Result<(), String> {
     if tokens.is_empty() {
         return Err("no token".to_owned());
     }
+    let deployment = Deployment::of(case);
     for token in &tokens {
-        let verdict = open(case, token);
+        let verdict = match &deployment {
+            Ok(deployment) => deployment.open(token, case.at),
+            Err(refused) => Err(refused.clone()),
+        };
         match (&case.refused, &case.opens, verdict) {
             (Some(expected), None, Err(found)) => {
                 let text = found.error.as_deref().unwrap_or_default();
@@ -193,29 +197,40 @@ fn judge(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
-fn open(case: &Case, token: &str) -> Result<VerifiedLicense, Refused> {
-    let refused = |stage: &str, error: &dyn ToString| Refused {
-        stage: stage.to_owned(),
-        error: Some(error.to_string()),
-    };
-    let by_envelope = |error: envelope::EnvelopeError| refused(error.stage().as_str(), &error);
-    match case.format {
-        Format::Key => envelope::open_key(token, &pinned()).map_err(by_envelope),
-        Format::Sealed => {
-            let recipient = named("recipient", case.recipient.as_ref());
-            let recipient = Recipient::from_pem(recipient, &key(recipient)).expect("a recipient's key");
-            let roots = read(&format!("roots/{}.pem", named("roots", case.roots.as_ref())));
-            let mut trust = Trust::from_pem(&roots).map_err(|error| refused("roots", &error))?;
-            if let Some(lists) = &case.lists {
-                let lists = Crls::from_pem(&read(&format!("lists/{lists}.pem")));
-                trust = trust.checking_crls(lists.map_err(|error| refused("lists", &error))?);
-            }
-            if case.partners {
-                trust = trust.partners(partners());
-            }
-            envelope::open(token, &recipient, &trust, case.at).map_err(by_envelope)
+/// Who opens a license.
+enum Deployment {
+    Sealed(Box<Recipient>, Box<Trust>),
+    Key(PinnedKeys),
+}
+
+impl Deployment {
+    fn of(case: &Case) -> Result<Self, Refused> {
+        let Format::Sealed = case.format else { return Ok(Self::Key(pinned())) };
+        let recipient = named("recipient", case.recipient.as_ref());
+        let recipient = Recipient::from_pem(recipient, &key(recipient)).expect("a recipient's key");
+        let roots = read(&format!("roots/{}.pem", named("roots", case.roots.as_ref())));
+        let mut trust = Trust::from_pem(&roots).map_err(|error| refused("roots", &error))?;
+        if let Some(lists) = &case.lists {
+            let lists = Crls::from_pem(&read(&format!("lists/{lists}.pem")));
+            trust = trust.checking_crls(lists.map_err(|error| refused("lists", &error))?);
         }
+        if case.partners {
+            trust = trust.partners(partners());
+        }
+        Ok(Self::Sealed(Box::new(recipient), Box::new(trust)))
     }
+
+    fn open(&self, token: &str, at: Timestamp) -> Result<VerifiedLicense, Refused> {
+        let opened = match self {
+            Self::Sealed(recipient, trust) => envelope::open(token, recipient, trust, at),
+            Self::Key(pinned) => envelope::open_key(token, pinned),
+        };
+        opened.map_err(|error| refused(error.stage().as_str(), &error))
+    }
+}
+
+fn refused(stage: &str, error: &dyn ToString) -> Refused {
+    Refused { stage: stage.to_owned(), error: Some(error.to_string()) }
 }
 
 /// The tokens a file is about: its own, or those it derives.
@@ -235,7 +250,8 @@ fn tokens(case: &Case) -> Result<Vec<String>, String> {
         let inner = envelope::jose::decrypt(&token, &recipient).expect("a good token");
         String::from_utf8(inner).expect("a JWS is ASCII")
     };
-    let seal = |jws: &str| jwe::seal(jws, &Key::from_pem(&key(recipient())), recipient());
+    let sealer = source.recipient.as_ref().map(|name| Key::from_pem(&key(name)));
+    let seal = |jws: &str| jwe::seal(jws, sealer.as_ref().expect("a recipient"), recipient());
     Ok(match by {
         Change::EveryPrefix => (0..token.len()).map(|end| token[..end].to_owned()).collect(),
         Change::EverySealedPrefix => {
