@@ -115,7 +115,8 @@ impl Scene {
             signature: if signer.key.algorithm().starts_with("ES") { der_of(&signature) } else { signature },
         };
         let x509 = |issuer: &Entity, document: &[u8]| {
-            let (message, signature) = split(document);
+            let (message, signature) = der::signed_and_signature(document).expect("a signed document");
+            let (message, signature) = (message.to_vec(), signature.to_vec());
             Check { key: public(issuer), algorithm: "ES256", message, signature }
         };
         vec![
@@ -324,30 +325,6 @@ fn days(count: i64) -> SignedDuration {
 
 fn public(entity: &Entity) -> PKey<Public> {
     PKey::public_key_from_der(&entity.key.public_der()).expect("a public key")
-}
-
-/// What a certificate or a list signs, and its signature.
-fn split(document: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let body = content(document);
-    let signed = length(body);
-    let algorithm = length(&body[signed..]);
-    let signature = content(&body[signed + algorithm..]);
-    (body[..signed].to_vec(), signature[1..].to_vec())
-}
-
-/// The content of a value whose length takes one or more bytes.
-fn content(value: &[u8]) -> &[u8] {
-    let head = if value[1] < 0x80 { 2 } else { 2 + usize::from(value[1] & 0x7f) };
-    &value[head..length(value)]
-}
-
-/// How long a value is as a whole.
-fn length(value: &[u8]) -> usize {
-    if value[1] < 0x80 {
-        return 2 + usize::from(value[1]);
-    }
-    let bytes = usize::from(value[1] & 0x7f);
-    value[2..2 + bytes].iter().fold(0, |length, byte| length << 8 | usize::from(*byte)) + 2 + bytes
 }
 
 /// The two numbers of an ECDSA signature, as OpenSSL reads them.

@@ -54,6 +54,7 @@ const TABLE: &[(&str, May)] = &[
     // Tests.
     ("test-kit", Know(&[])),
     ("test-forge", Know(&[])),
+    ("test-properties", Know(&["envelope", "descriptors", "test-forge"])),
     ("acceptance", KnowAll),
     ("benches", KnowAll),
 ];

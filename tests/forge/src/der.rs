@@ -75,6 +75,43 @@ pub fn extension(id: &str, critical: bool, content: &[u8]) -> Vec<u8> {
     sequence(&[&oid(id), if critical { TRUE } else { &[] }, &octets(content)])
 }
 
+/// The values that stand one after the other, each as a whole, or `None` where they do not end where the bytes do.
+pub fn values(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut values = Vec::new();
+    while !bytes.is_empty() {
+        let (head, length) = head_and_length(bytes)?;
+        let (value, rest) = bytes.split_at_checked(head.checked_add(length)?)?;
+        values.push(value);
+        bytes = rest;
+    }
+    Some(values)
+}
+
+/// The content of a value.
+pub fn content(value: &[u8]) -> Option<&[u8]> {
+    let (head, length) = head_and_length(value)?;
+    value.get(head..head.checked_add(length)?)
+}
+
+/// What a certificate or a list signs, as it stands there, and its signature.
+pub fn signed_and_signature(document: &[u8]) -> Option<(&[u8], &[u8])> {
+    let parts = values(content(document)?)?;
+    let [signed, _, signature] = parts[..] else { return None };
+    Some((signed, content(signature)?.get(1..)?))
+}
+
+fn head_and_length(value: &[u8]) -> Option<(usize, usize)> {
+    let first = usize::from(*value.get(1)?);
+    if first < 0x80 {
+        return Some((2, first));
+    }
+    let digits = value.get(2..2 + (first & 0x7f))?;
+    let length = digits.iter().try_fold(0_usize, |length, digit| {
+        length.checked_mul(256).and_then(|length| length.checked_add(usize::from(*digit)))
+    })?;
+    Some((2 + digits.len(), length))
+}
+
 /// PEM (RFC 7468).
 pub fn pem(label: &str, der: &[u8]) -> String {
     let text = openssl::base64::encode_block(der);

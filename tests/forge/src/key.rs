@@ -1,7 +1,7 @@
 use openssl::{
     ec::{EcGroup, EcKey},
     ecdsa::EcdsaSig,
-    hash::MessageDigest,
+    hash::{MessageDigest, hash},
     nid::Nid,
     pkey::{Id, PKey, Private},
     rsa::{Padding, Rsa},
@@ -126,6 +126,14 @@ impl Key {
     /// The ECDSA signature with SHA-256 as X.509 has it, where a JWS must have the bare numbers.
     pub fn sign_ecdsa_der(&self, message: &[u8]) -> Vec<u8> {
         self.sign(Some(MessageDigest::sha256()), message)
+    }
+
+    /// Whether this EC key signed a certificate or a list with SHA-256, every byte of which counts as it stands.
+    pub fn signed_x509(&self, document: &[u8]) -> bool {
+        let Some((message, signature)) = der::signed_and_signature(document) else { return false };
+        let digest = hash(MessageDigest::sha256(), message).expect("a digest");
+        let key = self.0.ec_key().expect("an EC key");
+        EcdsaSig::from_der(signature).is_ok_and(|signature| signature.verify(&digest, &key).unwrap_or(false))
     }
 
     fn sign(&self, digest: Option<MessageDigest>, message: &[u8]) -> Vec<u8> {
