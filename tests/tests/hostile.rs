@@ -12,12 +12,12 @@ use chancery_acceptance::root;
 use envelope::{Crls, Partners, PinnedKeys, Recipient, Trust, VerifiedLicense, oid};
 use forge::{Key, jwe};
 use jiff::Timestamp;
+use license::{Memory, RecipientKey, RunningLicense, RuntimeSettings, Site, Sources, TrustSettings};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// One file.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Case {
     /// For the reader.
     #[serde(rename = "what")]
@@ -35,6 +35,62 @@ struct Case {
     partners: bool,
     refused: Option<Refused>,
     opens: Option<Opens>,
+    /// What `running` files say besides.
+    #[serde(flatten)]
+    running: Running,
+}
+
+/// A deployment with a running license, and what happens to it.
+#[derive(Deserialize)]
+struct Running {
+    /// Whether the token is in `license.dev.path` instead of `license.path`.
+    #[serde(default)]
+    development: bool,
+    /// Another file whose token is in `license.dev.path`.
+    fallback: Option<String>,
+    /// `deployment.id`, where it is not that of the license.
+    installation: Option<String>,
+    /// `license.installation-owner`.
+    owner: Option<String>,
+    /// The host of `server.public-url`.
+    public_host: Option<String>,
+    #[serde(default)]
+    production: bool,
+    /// Whether the packaging is one that takes the key format too.
+    #[serde(default)]
+    takes_keys: bool,
+    #[serde(default)]
+    then: Vec<Step>,
+}
+
+/// Something that happens, and how the license stands afterwards.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    at: Timestamp,
+    does: Vec<Event>,
+    status: String,
+    /// In which words, where there are some.
+    detail: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Event {
+    /// The program looks again.
+    Tick,
+    /// The program ends and starts anew.
+    Restart,
+    /// The license cannot be read any more.
+    LoseLicense,
+    /// Something that is no license stands in its place.
+    SpoilLicense,
+    /// One digit of the year in the note of the last good license is changed.
+    EditLastGood,
+    /// The same in the note of the latest time.
+    EditLastSeen,
+    /// The note of the latest time takes the place of the last good license.
+    SwapNotes,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -42,6 +98,7 @@ struct Case {
 enum Format {
     Sealed,
     Key,
+    Running,
 }
 
 /// Tokens made of the token of another file.
@@ -67,7 +124,7 @@ enum Change {
     TenMegabytesOfDots,
 }
 
-/// Messages quote little of what they were shown.
+/// In bytes.
 const LONGEST_MESSAGE: usize = 300;
 
 /// Where it stops, and in which words. Without words any will do, and so will every step that is `any`.
@@ -129,6 +186,12 @@ fn the_corpus_holds_the_attacks_it_was_asked_for() {
         "policy/partner-foreign-product",
         "revocation/revoked-signer",
         "revocation/stale-list",
+        "running/development-32-days",
+        "running/edited-last-good",
+        "running/future-not-before",
+        "running/key-on-a-server",
+        "running/rolled-back-clock",
+        "running/wrong-installation",
         "signature/alg-hs256",
         "signature/alg-none",
         "signature/alg-swap",
@@ -163,6 +226,9 @@ fn every_step_of_opening_refuses_something() {
 
 /// Whether the file's tokens fare as it says.
 fn judge(case: &Case) -> Result<(), String> {
+    if let Format::Running = case.format {
+        return kit::run(run(case));
+    }
     let tokens = tokens(case)?;
     if tokens.is_empty() {
         return Err("no token".to_owned());
@@ -175,10 +241,7 @@ fn judge(case: &Case) -> Result<(), String> {
         };
         match (&case.refused, &case.opens, verdict) {
             (Some(expected), None, Err(found)) => {
-                let text = found.error.as_deref().unwrap_or_default();
-                if text.len() > LONGEST_MESSAGE || text.contains(char::is_control) {
-                    return Err(format!("the message is not fit for a log: {text:.200?}"));
-                }
+                fit_for_a_log(found.error.as_deref().unwrap_or_default())?;
                 let step = expected.stage == "any" || expected.stage == found.stage;
                 let words = expected.error.is_none() || expected.error == found.error;
                 if !step || !words {
@@ -197,6 +260,14 @@ fn judge(case: &Case) -> Result<(), String> {
     Ok(())
 }
 
+/// Messages quote little of what they were shown, and nothing that paints a terminal.
+fn fit_for_a_log(message: &str) -> Result<(), String> {
+    if message.len() <= LONGEST_MESSAGE && !message.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(format!("the message is not fit for a log: {message:.200?}"))
+}
+
 /// Who opens a license.
 enum Deployment {
     Sealed(Box<Recipient>, Box<Trust>),
@@ -205,7 +276,9 @@ enum Deployment {
 
 impl Deployment {
     fn of(case: &Case) -> Result<Self, Refused> {
-        let Format::Sealed = case.format else { return Ok(Self::Key(pinned())) };
+        if let Format::Key = case.format {
+            return Ok(Self::Key(pinned()));
+        }
         let recipient = named("recipient", case.recipient.as_ref());
         let recipient = Recipient::from_pem(recipient, &key(recipient)).expect("a recipient's key");
         let roots = read(&format!("roots/{}.pem", named("roots", case.roots.as_ref())));
@@ -231,6 +304,83 @@ impl Deployment {
 
 fn refused(stage: &str, error: &dyn ToString) -> Refused {
     Refused { stage: stage.to_owned(), error: Some(error.to_string()) }
+}
+
+/// A running license through everything that happens to it.
+async fn run(case: &Case) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    let put = |name: &str, text: &str| {
+        fs::write(file(name), text).expect("write a file");
+        file(name)
+    };
+    let running = &case.running;
+    let recipient = named("recipient", case.recipient.as_ref());
+    let token = tokens(case)?.remove(0);
+    let license = put("license", &token);
+    let roots = read(&format!("roots/{}.pem", named("roots", case.roots.as_ref())));
+    let mut trust = TrustSettings::standard(Some(put("roots.pem", &roots)));
+    trust.crl_bundle =
+        case.lists.as_ref().map(|lists| put("lists.pem", &read(&format!("lists/{lists}.pem"))));
+    let fallback = running.fallback.as_ref().map(|name| {
+        let other = load(&corpus_folder().join(format!("{name}.toml")));
+        put("fallback", &other.token.expect("the other file has a token"))
+    });
+    let sources = Sources {
+        path: (!running.development).then(|| license.clone()),
+        token: None,
+        development: if running.development { Some(license.clone()) } else { fallback },
+        recipient: Some(RecipientKey { id: recipient.to_owned(), path: put("key.pem", &key(recipient)) }),
+        trust,
+        pinned: if running.takes_keys { pinned() } else { PinnedKeys::none() },
+        site: Site {
+            installation: running.installation.clone().unwrap_or_else(|| "site-1".to_owned()),
+            owner: running.owner.clone(),
+            public_host: Some(running.public_host.clone().unwrap_or_else(|| "acme.example".to_owned())),
+            production: running.production,
+            sealed_only: !running.takes_keys,
+        },
+        runtime: RuntimeSettings::standard(),
+    };
+    let memory = || Memory::files(Some(file("last-good")), Some(file("last-seen")));
+    let edit = |name: &str| {
+        let text = fs::read_to_string(file(name)).expect("a note");
+        let edited = text.replace("2026-", "2027-");
+        assert_ne!(edited, text, "the note names the year");
+        put(name, &edited);
+    };
+
+    let mut license_of_now = RunningLicense::start(sources.clone(), memory(), case.at).await;
+    for (number, step) in running.then.iter().enumerate() {
+        for event in &step.does {
+            match event {
+                Event::Tick => license_of_now.tick(step.at).await,
+                Event::Restart => {
+                    license_of_now = RunningLicense::start(sources.clone(), memory(), step.at).await;
+                }
+                Event::LoseLicense => {
+                    fs::remove_file(&license).expect("remove the license");
+                    fs::create_dir(&license).expect("a folder in its place");
+                }
+                Event::SpoilLicense => drop(put("license", "garbage")),
+                Event::EditLastGood => edit("last-good"),
+                Event::EditLastSeen => edit("last-seen"),
+                Event::SwapNotes => {
+                    fs::copy(file("last-seen"), file("last-good")).expect("swap the notes");
+                }
+            }
+        }
+        let snapshot = license_of_now.snapshot();
+        let status = serde_json::to_value(snapshot.status()).expect("a status");
+        let detail = snapshot.state().detail();
+        // Where the license was is not the same twice.
+        let detail = detail.map(|text| text.replace(&folder.path().display().to_string(), "."));
+        fit_for_a_log(detail.as_deref().unwrap_or_default())?;
+        if status != step.status || (step.detail.is_some() && step.detail != detail) {
+            return Err(format!("step {number}: expected {step:?}, found {status} {detail:?}"));
+        }
+    }
+    if running.then.is_empty() { Err("nothing happens".to_owned()) } else { Ok(()) }
 }
 
 /// The tokens a file is about: its own, or those it derives.
