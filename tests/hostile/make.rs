@@ -2011,6 +2011,7 @@ impl World {
         );
     }
 
+    #[expect(clippy::too_many_lines, reason = "a list of attacks, read from top to bottom")]
     fn running(&self) {
         const NEXT_DAY: &str = "2026-06-02T00:00:00Z";
         const AFTER: &str = "2026-06-03T00:00:00Z";

@@ -6,7 +6,7 @@ use properties::Target;
 
 fn main() -> Result<(), Box<dyn Error>> {
     for target in Target::ALL {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target.name());
         fs::create_dir_all(&folder)?;
         for (number, seed) in target.seeds().iter().enumerate() {
             fs::write(folder.join(format!("seed-{number:04}")), seed)?;
