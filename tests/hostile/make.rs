@@ -1991,6 +1991,18 @@ impl World {
             "ten-megabytes",
             "bounds",
         );
+        // A path's policies multiply from certificate to certificate (RFC 5280, 6.1.3 d): each doubled policy doubles them.
+        let eight = vec![license_policy(); 8];
+        let eight: Vec<&str> = eight.iter().map(String::as_str).collect();
+        let first = authority("First", Some(1)).policies(&eight).issue(&Self::passing(), &self.root);
+        let second = authority("Second", Some(0)).policies(&eight).issue(&Self::passing(), &first);
+        let signer = a_signer("Signer").policies(&eight).issue(&Self::passing(), &second);
+        case("bounds/policies-that-multiply", "every certificate asserts the same policy eight times")
+            .refused(
+                &self.license(&[&signer, &second, &first]),
+                "chain",
+                "certificate 0 of x5c: not a well-formed X.509 certificate",
+            );
         let tiny = steady(Profile::new("x", years())).self_signed(&Key::new(Kind::Ed25519));
         let mut many = vec![&self.signer, &self.intermediate];
         many.resize(200, &tiny);

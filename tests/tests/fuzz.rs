@@ -16,12 +16,12 @@ fn keys_in_any_shape_break_no_law() {
 
 #[test]
 fn sealed_licenses_in_any_shape_break_no_law() {
-    smoke(Target::Envelope, 2_000);
+    smoke(Target::Envelope, 1_500);
 }
 
 #[test]
 fn claims_in_any_shape_break_no_law() {
-    smoke(Target::Claims, 4_000);
+    smoke(Target::Claims, 2_000);
 }
 
 #[test]
