@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs, path::Path};
 
-use properties::Target;
+use chancery_test_properties::Target;
 
 fn main() -> Result<(), Box<dyn Error>> {
     for target in Target::ALL {
