@@ -43,6 +43,7 @@
 //! Validity in time and binding are not judged here: an expired license still opens, because its grace is in its
 //! claims. That is the running license's task.
 
+pub mod armor;
 mod certificate;
 pub mod claims;
 pub mod development;
