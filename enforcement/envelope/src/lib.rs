@@ -54,6 +54,8 @@ mod jws;
 mod mint;
 pub mod oid;
 mod recipient;
+pub mod request;
+mod signing;
 mod trust;
 mod verified;
 

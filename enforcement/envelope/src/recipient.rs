@@ -15,7 +15,7 @@ use openssl::{
     ec::{EcGroup, EcKey},
     error::ErrorStack,
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{PKey, PKeyRef, Private},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,11 @@ impl Recipient {
     /// What the vendor needs to seal a license to this key.
     pub fn public(&self) -> RecipientPublic {
         self.public.clone()
+    }
+
+    /// For signing requests.
+    pub(crate) fn key(&self) -> &PKeyRef<Private> {
+        &self.key
     }
 
     pub(crate) const fn decrypter(&self) -> &EcdhEsJweDecrypter {
