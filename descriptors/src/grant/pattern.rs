@@ -89,6 +89,14 @@ impl Pattern {
             && (self.rest || keys.next().is_none())
     }
 
+    /// The products the rule speaks of, or `None` where it speaks of any.
+    pub fn products(&self) -> Option<&[Box<str>]> {
+        match self.segments.first() {
+            Some(Segment::OneOf(products)) => Some(products),
+            Some(Segment::Any) | None => None,
+        }
+    }
+
     /// The rule as written.
     pub fn as_str(&self) -> &str {
         &self.text

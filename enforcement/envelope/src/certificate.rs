@@ -1,16 +1,16 @@
-//! One X.509 certificate, read by two parsers that must both accept it: OpenSSL validates the path, `x509-cert` (strict
-//! DER) shows the extensions OpenSSL's binding does not.
+//! One X.509 certificate as data (RFC 5280, section 4). Reading it proves nothing about it.
 
 use const_oid::ObjectIdentifier;
-use der::Decode as _;
+use der::{Decode as _, Encode as _};
 use jiff::Timestamp;
-use openssl::{
-    hash::MessageDigest,
-    x509::{X509, X509Ref},
+use pkix_path::TrustAnchor;
+use x509_cert::{
+    ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage},
+    name::Name,
+    time::Time,
 };
-use x509_cert::ext::pkix::{
-    BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage, PolicyMappings,
-};
+
+use crate::key::{KeyError, PublicKey};
 
 /// The longest certificate that is read, in bytes of DER.
 pub const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
@@ -28,6 +28,9 @@ pub enum CertificateError {
     /// Not a DER certificate with proper extensions, none of them twice (RFC 5280, 4.2).
     #[error("not a well-formed X.509 certificate")]
     Malformed,
+    /// Its key is none that signatures are verified with here.
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 impl From<der::Error> for CertificateError {
@@ -36,63 +39,136 @@ impl From<der::Error> for CertificateError {
     }
 }
 
-impl From<openssl::error::ErrorStack> for CertificateError {
-    fn from(_: openssl::error::ErrorStack) -> Self {
-        Self::Malformed
-    }
-}
-
-pub(crate) struct Certificate {
-    pub(crate) native: X509,
-    /// DER of the `SubjectPublicKeyInfo`.
-    pub(crate) public_key: Vec<u8>,
-    /// SHA-256 of the DER, in hex.
-    pub(crate) fingerprint: String,
+/// A certificate that was read.
+#[derive(Clone)]
+pub struct Certificate {
+    der: Vec<u8>,
+    pub(crate) parsed: x509_cert::Certificate,
+    key: PublicKey,
+    pub(crate) starts_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     /// basicConstraints say CA.
     pub(crate) is_authority: bool,
+    /// How many authorities may stand below it on a path.
+    pub(crate) path_length: Option<u8>,
     /// keyUsage says digitalSignature.
     pub(crate) signs_documents: bool,
+    /// keyUsage says cRLSign, or there is none.
+    pub(crate) signs_crls: bool,
     /// Extended key usages; absent means unlimited.
     pub(crate) purposes: Option<Vec<ObjectIdentifier>>,
     pub(crate) policies: Vec<ObjectIdentifier>,
-    pub(crate) maps_policies: bool,
 }
 
 impl Certificate {
-    pub(crate) fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+    /// Reads DER.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge);
         }
-        let native = X509::from_der(der)?;
         let parsed = x509_cert::Certificate::from_der(der)?;
-        let fields = parsed.tbs_certificate;
+        let fields = &parsed.tbs_certificate;
 
-        let not_after = fields.validity.not_after.to_unix_duration();
-        let constraints = fields.get::<BasicConstraints>()?;
-        let usage = fields.get::<KeyUsage>()?;
+        let constraints = fields.get::<BasicConstraints>()?.map(|(_, constraints)| constraints);
+        let usage = fields.get::<KeyUsage>()?.map(|(_, usage)| usage);
         let purposes = fields.get::<ExtendedKeyUsage>()?;
         let policies = fields.get::<CertificatePolicies>()?;
-        let mappings = fields.get::<PolicyMappings>()?;
-
         Ok(Self {
-            public_key: native.public_key()?.public_key_to_der()?,
-            fingerprint: hex::encode(native.digest(MessageDigest::sha256())?),
-            expires_at: Timestamp::UNIX_EPOCH
-                .checked_add(not_after)
-                .map_err(|_| CertificateError::Malformed)?,
-            is_authority: constraints.is_some_and(|(_, constraints)| constraints.ca),
-            signs_documents: usage.is_some_and(|(_, usage)| usage.digital_signature()),
+            key: PublicKey::from_spki_der(&fields.subject_public_key_info.to_der()?)?,
+            starts_at: timestamp(fields.validity.not_before)?,
+            expires_at: timestamp(fields.validity.not_after)?,
+            is_authority: constraints.as_ref().is_some_and(|constraints| constraints.ca),
+            path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
+            signs_documents: usage.is_some_and(|usage| usage.digital_signature()),
+            signs_crls: usage.is_none_or(|usage| usage.crl_sign()),
             purposes: purposes.map(|(_, purposes)| purposes.0),
             policies: policies.map_or(Vec::new(), |(_, policies)| {
                 policies.0.into_iter().map(|policy| policy.policy_identifier).collect()
             }),
-            maps_policies: mappings.is_some(),
-            native,
+            der: der.to_vec(),
+            parsed,
         })
     }
 
-    pub(crate) fn from_native(native: &X509Ref) -> Result<Self, CertificateError> {
-        Self::from_der(&native.to_der()?)
+    pub(crate) fn from_native(native: &openssl::x509::X509Ref) -> Result<Self, CertificateError> {
+        Self::from_der(&native.to_der().map_err(|_| CertificateError::Malformed)?)
     }
+
+    /// Reads every certificate of a PEM text.
+    pub(crate) fn all_from_pem(text: &str) -> Result<Vec<Result<Self, CertificateError>>, PemError> {
+        Ok(pem_documents(text, "CERTIFICATE")?.iter().map(|der| Self::from_der(der)).collect())
+    }
+
+    /// SHA-256 of the DER, in lower-case hex.
+    pub(crate) fn fingerprint(&self) -> String {
+        hex::encode(openssl::sha::sha256(&self.der))
+    }
+
+    pub(crate) const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    pub(crate) const fn issuer(&self) -> &Name {
+        &self.parsed.tbs_certificate.issuer
+    }
+
+    /// The start of a path. Name constraints that cannot be read refuse it.
+    pub(crate) fn anchor(&self) -> Result<TrustAnchor, CertificateError> {
+        TrustAnchor::try_from(self.parsed.clone()).map_err(|_| CertificateError::Malformed)
+    }
+
+    /// Whether its own key signed it.
+    pub(crate) fn is_self_signed(&self) -> bool {
+        let fields = &self.parsed.tbs_certificate;
+        pkix_path::names_match(&fields.subject, &fields.issuer) && self.is_signed_by(&self.key)
+    }
+
+    fn is_signed_by(&self, key: &PublicKey) -> bool {
+        let signature = self.parsed.signature.as_bytes();
+        let signed = self.parsed.tbs_certificate.to_der();
+        let algorithm = self.parsed.signature_algorithm.to_der();
+        match (signature, signed, algorithm) {
+            (Some(signature), Ok(signed), Ok(algorithm)) => {
+                spki::AlgorithmIdentifierRef::from_der(&algorithm)
+                    .is_ok_and(|algorithm| key.verifies_x509(&algorithm, &signed, signature))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+/// The text is not PEM (RFC 7468), or holds something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PemError;
+
+/// The documents of a PEM text in their order. Text between them is passed over, as it is by every reader of bundles.
+pub(crate) fn pem_documents(text: &str, label: &str) -> Result<Vec<Vec<u8>>, PemError> {
+    const BEGIN: &str = "-----BEGIN ";
+    const END: &str = "-----END ";
+    let mut documents = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(BEGIN) {
+        let body = &rest[start..];
+        let end = body.find(END).ok_or(PemError)?;
+        let after = body[end + END.len()..].find("-----").ok_or(PemError)?;
+        let document = &body[..end + END.len() + after + 5];
+        let (found, der) = der::pem::decode_vec(document.as_bytes()).map_err(|_| PemError)?;
+        if found != label {
+            return Err(PemError);
+        }
+        documents.push(der);
+        rest = &body[document.len()..];
+    }
+    Ok(documents)
+}
+
+pub(crate) fn timestamp(time: Time) -> Result<Timestamp, der::Error> {
+    let since_epoch = time.to_unix_duration();
+    Timestamp::UNIX_EPOCH.checked_add(since_epoch).map_err(|_| der::ErrorKind::DateTime.into())
 }

@@ -52,6 +52,10 @@ pub struct Claims {
     pub other: Map<String, Value>,
 }
 
+const ISSUER: &str = "issuer";
+const LICENSEE: &str = "licensee";
+const INSTALLATION_OWNER: &str = "installationOwner";
+
 /// Schema versions this build understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Schema {
@@ -120,6 +124,12 @@ pub enum ClaimsError {
         /// The claim.
         path: String,
     },
+    /// A party is not stated, or has a blank id: the license is nobody's (semantics 2.6, `PARTY_RESOLUTION_FAILED`).
+    #[error("the license does not state its {role}")]
+    Party {
+        /// `issuer`, `licensee` or `installationOwner`.
+        role: &'static str,
+    },
     /// An id is empty.
     #[error("the claim `{path}` is empty")]
     Empty {
@@ -154,14 +164,16 @@ impl Claims {
         }
 
         let claims: Self = fitting(json)?;
-        for (path, id) in [
-            ("licenseId", &claims.license_id),
-            ("issuer.id", &claims.issuer.id),
-            ("licensee.id", &claims.licensee.id),
-            ("installationOwner.id", &claims.installation_owner.id),
+        if claims.license_id.trim().is_empty() {
+            return Err(ClaimsError::Empty { path: "licenseId" });
+        }
+        for (role, party) in [
+            (ISSUER, &claims.issuer),
+            (LICENSEE, &claims.licensee),
+            (INSTALLATION_OWNER, &claims.installation_owner),
         ] {
-            if id.trim().is_empty() {
-                return Err(ClaimsError::Empty { path });
+            if party.id.trim().is_empty() {
+                return Err(ClaimsError::Party { role });
             }
         }
         if claims.binding.installation_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
@@ -192,6 +204,10 @@ fn fitting<T: DeserializeOwned>(json: &[u8]) -> Result<T, ClaimsError> {
         match error.inner().to_string() {
             text if text.starts_with("missing field `") => {
                 let field = text.split('`').nth(1).unwrap_or_default();
+                let parties = [ISSUER, LICENSEE, INSTALLATION_OWNER];
+                if let Some(role) = parties.into_iter().find(|role| path == "." && *role == field) {
+                    return ClaimsError::Party { role };
+                }
                 ClaimsError::Absent {
                     path: if path == "." { field.to_owned() } else { format!("{path}.{field}") },
                 }

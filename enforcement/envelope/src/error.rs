@@ -2,7 +2,7 @@ use std::fmt;
 
 use const_oid::ObjectIdentifier;
 
-use crate::{certificate::CertificateError, claims::ClaimsError};
+use crate::{certificate::CertificateError, claims::ClaimsError, path::PathError};
 
 /// Why a token is refused: which check failed, and nothing secret. Texts from the token (header names and values) are
 /// cut to 40 characters and escaped. Certificates count from zero, the signer being 0.
@@ -70,7 +70,7 @@ pub enum EnvelopeError {
         name: &'static str,
     },
     /// `alg` or `enc` names an algorithm that is not accepted.
-    #[error("the {layer} header has `{name}` `{found}`, only `{accepted}` is accepted")]
+    #[error("the {layer} header has `{name}` `{found}`; accepted: `{accepted}`")]
     Algorithm {
         /// Which header.
         layer: Layer,
@@ -79,7 +79,7 @@ pub enum EnvelopeError {
         /// What it says.
         found: String,
         /// What is accepted.
-        accepted: &'static str,
+        accepted: String,
     },
     /// The license is sealed to another recipient key (`kid`).
     #[error("the license is sealed to the recipient key `{found}`, not to ours")]
@@ -106,20 +106,18 @@ pub enum EnvelopeError {
         /// What is wrong with it.
         problem: CertificateError,
     },
-    /// The signature is not the signer's, or the signer's key is not a P-256 key.
-    #[error("the signature does not match the signer's certificate")]
+    /// The signature is not the signer's, or the signer's key is not one for its algorithm.
+    #[error("the signature does not match the signer's key")]
     Signature,
-    /// OpenSSL found no valid path to a configured root at the given time (RFC 5280, section 6).
-    #[error("certificate {position} has no valid path to a configured root: {reason}")]
-    Path {
-        /// Position in the path, the signer being 0.
-        position: u32,
-        /// OpenSSL's words.
-        reason: &'static str,
+    /// The license is signed with a key that this build does not pin.
+    #[error("the license is signed with the key `{found}`, which this build does not know")]
+    UnknownKey {
+        /// Its `kid`.
+        found: String,
     },
-    /// `x5c` is not exactly the path, in order, with or without its root (RFC 7515, 4.1.6).
-    #[error("x5c is not the signer's path in order")]
-    PathOrder,
+    /// There is no valid path to a configured root at the given time, or something on it is revoked.
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// The signer is an authority, or its key usage lacks digitalSignature.
     #[error("the signer's certificate is not one for signing documents")]
     NotASigner,
@@ -129,19 +127,19 @@ pub enum EnvelopeError {
         /// What is required.
         purpose: ObjectIdentifier,
     },
-    /// A certificate lacks a required policy.
+    /// The path is not valid for a required policy.
     #[error("certificate {position} lacks the policy `{policy}`")]
     Policy {
-        /// Position in the path.
+        /// Position in the path of the first certificate that does not assert it.
         position: usize,
         /// What is required.
         policy: ObjectIdentifier,
     },
-    /// A certificate maps policies to others. Ours never do.
-    #[error("certificate {position} carries policy mappings")]
-    PolicyMappings {
-        /// Position in the path.
-        position: usize,
+    /// A partner signed for a product that is not its own.
+    #[error("the signer's authority is a partner, which may not sign for `{product}`")]
+    ForeignProduct {
+        /// A product, or an allow rule.
+        product: String,
     },
     /// The claims are signed by a trusted signer, yet are not a license.
     #[error(transparent)]
@@ -152,18 +150,32 @@ impl EnvelopeError {
     /// The step of semantics 3.3 that refused.
     pub const fn stage(&self) -> Stage {
         match self {
-            Self::TokenTooLarge { .. } | Self::ChainLength { .. } => Stage::Bounds,
+            Self::TokenTooLarge { .. } | Self::ChainLength { .. } | Self::Path(PathError::TooMuchWork) => {
+                Stage::Bounds
+            }
             Self::Parts { .. } | Self::Encoding { .. } | Self::PartLength { .. } => Stage::Format,
             Self::Header { .. }
             | Self::HeaderParameter { .. }
             | Self::HeaderLacks { .. }
             | Self::Algorithm { .. } => Stage::Header,
             Self::OtherRecipient { .. } | Self::Decrypt => Stage::Decrypt,
-            Self::Signature => Stage::Signature,
-            Self::Certificate { .. } | Self::Path { .. } | Self::PathOrder | Self::NotASigner => Stage::Chain,
-            Self::Purpose { .. } | Self::Policy { .. } | Self::PolicyMappings { .. } => Stage::Policy,
+            Self::Signature | Self::UnknownKey { .. } => Stage::Signature,
+            Self::Path(
+                PathError::Revoked { .. } | PathError::NoList { .. } | PathError::StaleList { .. },
+            ) => Stage::Revocation,
+            Self::Purpose { .. }
+            | Self::Policy { .. }
+            | Self::ForeignProduct { .. }
+            | Self::Path(PathError::NoPolicy) => Stage::Policy,
+            Self::Certificate { .. } | Self::Path(_) | Self::NotASigner => Stage::Chain,
+            Self::Claims(ClaimsError::Party { .. }) => Stage::Parties,
             Self::Claims(_) => Stage::Claims,
         }
+    }
+
+    /// Whether a certificate was revoked, as opposed to it not being certain that none was.
+    pub const fn is_revoked(&self) -> bool {
+        matches!(self, Self::Path(PathError::Revoked { .. }))
     }
 }
 
@@ -183,14 +195,19 @@ pub enum Stage {
     Signature,
     /// The path to a configured root.
     Chain,
-    /// Extended key usage and certificate policies.
+    /// Extended key usage, certificate policies, and what a partner may sign for.
     Policy,
+    /// Certificate revocation lists.
+    Revocation,
     /// The claims.
     Claims,
+    /// The parties that the claims name.
+    Parties,
 }
 
 impl Stage {
-    /// The code: `bounds`, `format`, `header`, `decrypt`, `signature`, `chain`, `policy`, `claims`.
+    /// The code: `bounds`, `format`, `header`, `decrypt`, `signature`, `chain`, `policy`, `revocation`, `claims`,
+    /// `parties`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bounds => "bounds",
@@ -200,7 +217,9 @@ impl Stage {
             Self::Signature => "signature",
             Self::Chain => "chain",
             Self::Policy => "policy",
+            Self::Revocation => "revocation",
             Self::Claims => "claims",
+            Self::Parties => "parties",
         }
     }
 }

@@ -1,9 +1,15 @@
-//! A JOSE header, accepted by an allow-list: what is not named is refused.
+//! A JOSE header, accepted by an allow-list: what is not named is refused, and so is a name that stands twice.
+
+use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
-use crate::error::{EnvelopeError, Layer, excerpt};
+use crate::{
+    error::{EnvelopeError, Layer, excerpt},
+    key::SignatureAlgorithm,
+};
 
 pub(crate) struct Header {
     layer: Layer,
@@ -11,11 +17,10 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads a protected header that carries `accepted` parameters only. Of a repeated name the last counts (RFC 7515,
-    /// section 4), for us and for josekit alike.
+    /// Reads a protected header that carries `accepted` parameters only.
     pub(crate) fn parse(layer: Layer, encoded: &str, accepted: &[&str]) -> Result<Self, EnvelopeError> {
         let json = decode(layer, "header", encoded)?;
-        let parameters: Map<String, Value> =
+        let Members(parameters) =
             serde_json::from_slice(&json).map_err(|_| EnvelopeError::Header { layer })?;
         match parameters.keys().find(|name| !accepted.contains(&name.as_str())) {
             Some(name) => Err(EnvelopeError::HeaderParameter { layer, name: excerpt(name) }),
@@ -23,15 +28,27 @@ impl Header {
         }
     }
 
-    /// Requires an algorithm parameter to name the one that is accepted.
-    pub(crate) fn algorithm(&self, name: &'static str, accepted: &'static str) -> Result<(), EnvelopeError> {
-        match self.parameters.get(name).and_then(Value::as_str) {
-            Some(found) if found == accepted => Ok(()),
-            Some(found) => {
-                Err(EnvelopeError::Algorithm { layer: self.layer, name, found: excerpt(found), accepted })
+    /// The accepted value that an algorithm parameter names.
+    pub(crate) fn one_of<A: Copy>(
+        &self,
+        name: &'static str,
+        accepted: &[(&'static str, A)],
+    ) -> Result<A, EnvelopeError> {
+        let found = self.text(name)?.ok_or_else(|| self.lacks(name))?;
+        accepted.iter().find(|(known, _)| *known == found).map(|(_, algorithm)| *algorithm).ok_or_else(|| {
+            let names: Vec<&str> = accepted.iter().map(|(known, _)| *known).collect();
+            EnvelopeError::Algorithm {
+                layer: self.layer,
+                name,
+                found: excerpt(found),
+                accepted: names.join("`, `"),
             }
-            None => Err(self.lacks(name)),
-        }
+        })
+    }
+
+    /// The algorithm a JWS is signed with.
+    pub(crate) fn signature_algorithm(&self) -> Result<SignatureAlgorithm, EnvelopeError> {
+        self.one_of("alg", &SignatureAlgorithm::ALL.map(|algorithm| (algorithm.name(), algorithm)))
     }
 
     /// An optional text.
@@ -48,7 +65,7 @@ impl Header {
             .ok_or_else(|| self.lacks(name))
     }
 
-    fn lacks(&self, name: &'static str) -> EnvelopeError {
+    pub(crate) const fn lacks(&self, name: &'static str) -> EnvelopeError {
         EnvelopeError::HeaderLacks { layer: self.layer, name }
     }
 }
@@ -56,4 +73,33 @@ impl Header {
 /// Unpadded, canonical base64url (RFC 7515, section 2).
 pub(crate) fn decode(layer: Layer, part: &'static str, encoded: &str) -> Result<Vec<u8>, EnvelopeError> {
     Base64UrlUnpadded::decode_vec(encoded).map_err(|_| EnvelopeError::Encoding { layer, part })
+}
+
+/// A JSON object in which no member stands twice: two readers could disagree on which counts (RFC 7515, section 4).
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(de::Error::custom("a member stands twice"));
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
 }

@@ -29,12 +29,15 @@
 //!
 //! | step | accepts |
 //! |---|---|
-//! | bounds | a token of at most [`MAX_TOKEN_BYTES`], at most [`MAX_CERTIFICATES`] of at most [`MAX_CERTIFICATE_BYTES`] each |
-//! | JWE | `ECDH-ES+A256KW` on P-256 with `A256GCM`, to this recipient (RFC 7516, RFC 7518) |
-//! | JWS | `ES256` by the first certificate of `x5c` (RFC 7515) |
-//! | path | `x5c` in order to a configured root, at the given time (RFC 5280) |
-//! | policy | the signer's extended key usage; required policies in the signer and every intermediate |
-//! | claims | a known schema version; unknown claims are kept |
+//! | bounds | a token of at most [`MAX_TOKEN_BYTES`], at most [`MAX_CERTIFICATES`] of at most [`MAX_CERTIFICATE_BYTES`] each, RSA moduli of [`jose::RSA_MODULUS_BITS`], at most [`path::MAX_SIGNATURE_CHECKS`] |
+//! | JWE | `ECDH-ES+A256KW` on P-256 or X25519, `RSA-OAEP-256`; `A256GCM`; to this recipient (RFC 7516, RFC 7518, RFC 8037) |
+//! | JWS | `ES256`, `ES384`, `PS256` or `EdDSA` by the first certificate of `x5c` (RFC 7515) |
+//! | path | `x5c` in order to a configured root, at the given time (RFC 5280, section 6) |
+//! | policy | the signer's extended key usage; required policies through the whole path |
+//! | revocation | a current list by the issuer of every certificate, where a bundle of lists is configured |
+//! | claims | a known schema version; a partner's own products; stapled lists; unknown claims are kept |
+//!
+//! The other format is a license in key format, [`open_key`]: a signature by a key the vendor's build pins, and claims.
 //!
 //! **Invariants.** A [`VerifiedLicense`] comes from [`open`] and nowhere else. The system trust store is never
 //! consulted. Keys, tokens, chains and claims neither print nor appear in errors. This crate alone knows josekit,
@@ -46,16 +49,22 @@
 pub mod armor;
 mod certificate;
 pub mod claims;
+mod crl;
 pub mod development;
 mod error;
 mod header;
+pub mod jose;
 mod jwe;
 mod jws;
+mod key;
 mod mint;
 pub mod oid;
+pub mod path;
+mod pinned;
 mod recipient;
 pub mod request;
 mod signing;
+mod state;
 mod trust;
 mod verified;
 
@@ -64,10 +73,13 @@ pub mod authoring;
 
 pub use certificate::{CertificateError, MAX_CERTIFICATE_BYTES};
 pub use claims::{Claims, ClaimsError};
+pub use crl::{CrlBundleError, CrlError, Crls, MAX_CRLS};
 pub use error::{EnvelopeError, Layer, Stage};
 pub use jwe::{MAX_TOKEN_BYTES, Outline, outline};
 pub use jws::MAX_CERTIFICATES;
 pub use mint::AuthoringError;
+pub use pinned::{PinnedKeyError, PinnedKeys, open_key};
 pub use recipient::{LicenseRequest, Recipient, RecipientError, RecipientPublic};
-pub use trust::{Trust, TrustError};
+pub use state::StateKey;
+pub use trust::{MAX_ROOTS, Partners, Trust, TrustError};
 pub use verified::{Authority, VerifiedLicense, open};

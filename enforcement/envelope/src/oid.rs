@@ -10,6 +10,8 @@
 //! | `.1.1` | extended key usage | [`LICENSE_SIGNING_EKU`] |
 //! | `.2.1` | certificate policy | [`LICENSE_SIGNING_POLICY`] |
 //! | `.2.2` | certificate policy | [`DEVELOPMENT_POLICY`] |
+//! | `.2.3` | certificate policy | [`PARTNER_CA_POLICY`] |
+//! | `.3.n` | certificate policy | a product of ours, as its catalog entry states |
 
 pub use const_oid::{Error as OidError, ObjectIdentifier};
 
@@ -32,6 +34,11 @@ pub const DEVELOPMENT_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap(
     "1.2.840.113556.1.8000.2554.46931.46881.18478.20466.41418.16239299.2332707.2.2",
 );
 
+/// Certificate policy that marks an intermediate as a partner's (semantics 3.4).
+pub const PARTNER_CA_POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap(
+    "1.2.840.113556.1.8000.2554.46931.46881.18478.20466.41418.16239299.2332707.2.3",
+);
+
 /// Reads a comma-separated list of dotted identifiers. An empty text is an empty list (semantics 3.4).
 pub fn parse_list(text: &str) -> Result<Vec<ObjectIdentifier>, OidError> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(ObjectIdentifier::new).collect()
@@ -43,7 +50,7 @@ mod tests {
 
     #[test]
     fn ours_stand_beneath_the_arc() {
-        for ours in [LICENSE_SIGNING_EKU, LICENSE_SIGNING_POLICY, DEVELOPMENT_POLICY] {
+        for ours in [LICENSE_SIGNING_EKU, LICENSE_SIGNING_POLICY, DEVELOPMENT_POLICY, PARTNER_CA_POLICY] {
             assert!(ours.to_string().starts_with(&format!("{ARC}.")), "{ours}");
         }
     }

@@ -15,24 +15,22 @@ use std::{collections::BTreeSet, fmt};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use jiff::Timestamp;
 use openssl::{
-    bn::BigNum,
-    ec::{EcGroup, EcKey},
     error::ErrorStack,
-    hash::{MessageDigest, hash},
+    hash::MessageDigest,
     nid::Nid,
-    pkey::{PKey, Public},
-    rsa::Rsa,
+    sha::sha256,
     x509::{X509Name, X509Req, X509ReqRef},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     armor::{ArmorError, Label, armor, dearmor_as},
     error::excerpt,
+    key::{PublicKey, SignatureAlgorithm},
     recipient::{Recipient, RecipientPublic},
-    signing::SignatureAlgorithm,
+    signing,
 };
 
 /// The longest request that is read, in bytes of its compact form.
@@ -203,7 +201,7 @@ pub enum RequestError {
     /// The recipient key only agrees on keys (X25519), so it cannot sign the request.
     #[error("a recipient key of this kind cannot sign a request; make one on P-256 or of RSA")]
     CannotSign,
-    /// `alg` is not the algorithm of the recipient key, or `kid` is not its name.
+    /// `kid` is not the name of the recipient key.
     #[error("the request's header names another key than the recipient")]
     OtherKey,
     /// The signature is not the recipient key's.
@@ -230,10 +228,10 @@ impl From<ErrorStack> for RequestError {
 }
 
 /// What a request's header says, and nothing else (RFC 7515, section 4).
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
-    alg: SignatureAlgorithm,
+    alg: String,
     kid: String,
     typ: String,
 }
@@ -261,7 +259,8 @@ impl LicenseRequest {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(RequestError::NotCompact)?;
         let (header, payload) = signed.split_once('.').ok_or(RequestError::NotCompact)?;
-        let [header_json, payload, signature] = [header, payload, signature].map(Base64UrlUnpadded::decode_vec);
+        let [header_json, payload, signature] =
+            [header, payload, signature].map(Base64UrlUnpadded::decode_vec);
         let header: Header = serde_json::from_slice(&header_json.map_err(|_| RequestError::NotCompact)?)
             .map_err(|_| RequestError::Header)?;
         if header.typ != TYPE {
@@ -271,13 +270,14 @@ impl LicenseRequest {
         // The key is inside what it signs, so the document is read first. It is trusted with nothing but its own key.
         let document = RequestDocument::parse(&payload.map_err(|_| RequestError::NotCompact)?)?;
         let jwk = Map::from(document.recipient.clone());
-        let key = public_key(&jwk)?;
-        let algorithm = SignatureAlgorithm::of(&key).ok_or(RequestError::CannotSign)?;
-        if header.alg != algorithm || header.kid != document.recipient.key_id() {
+        let key = PublicKey::from_jwk(&jwk).map_err(|_| RequestError::CannotSign)?;
+        let algorithm = SignatureAlgorithm::from_name(&header.alg).ok_or(RequestError::Header)?;
+        if header.kid != document.recipient.key_id() {
             return Err(RequestError::OtherKey);
         }
+        // The algorithm must be the key's own.
         let signature = signature.map_err(|_| RequestError::NotCompact)?;
-        if !algorithm.verify(&key, signed.as_bytes(), &signature) {
+        if !key.verifies(algorithm, signed.as_bytes(), &signature) {
             return Err(RequestError::Signature);
         }
         check_signing_request(&document, &key)?;
@@ -341,7 +341,7 @@ impl Draft {
     /// Signs the request with the key that the license will be sealed to.
     pub fn sign(self, recipient: &Recipient) -> Result<SignedRequest, RequestError> {
         let key = recipient.key();
-        let algorithm = SignatureAlgorithm::of(key).ok_or(RequestError::CannotSign)?;
+        let algorithm = signing::algorithm_of(key).ok_or(RequestError::CannotSign)?;
         check_name(&self.installation_id)?;
         let document = RequestDocument {
             schema: RequestSchema::V1,
@@ -358,14 +358,10 @@ impl Draft {
         };
         document.check()?;
 
-        let header = Header { alg: algorithm, kid: recipient.key_id().to_owned(), typ: TYPE.to_owned() };
-        let header = serde_json::to_vec(&header).map_err(|_| RequestError::Header)?;
-        let payload = serde_json::to_vec(&document)
-            .map_err(|_| RequestError::Document { path: ".".to_owned() })?;
-        let [header, payload] = [header, payload].map(|part| Base64UrlUnpadded::encode_string(&part));
-        let signed = format!("{header}.{payload}");
-        let signature = algorithm.sign(key, signed.as_bytes())?;
-        let token = format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature));
+        let header = json!({ "alg": algorithm.name(), "kid": recipient.key_id(), "typ": TYPE });
+        let payload =
+            serde_json::to_vec(&document).map_err(|_| RequestError::Document { path: ".".to_owned() })?;
+        let token = signing::compact(&header, &payload, algorithm, key)?;
         // Read back: what the vendor would refuse does not leave.
         let request = LicenseRequest::verify(&token)?;
         Ok(SignedRequest { token, request })
@@ -406,8 +402,9 @@ impl RequestDocument {
         if PRIVATE_MEMBERS.iter().any(|member| versioned.recipient.contains_key(*member)) {
             return Err(RequestError::PrivateKey);
         }
-        let document: Self = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(json))
-            .map_err(|error| RequestError::Document { path: excerpt(&error.path().to_string()) })?;
+        let document: Self =
+            serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(json))
+                .map_err(|error| RequestError::Document { path: excerpt(&error.path().to_string()) })?;
         document.check()?;
         Ok(document)
     }
@@ -510,7 +507,7 @@ fn signing_request(recipient: &Recipient, installation_id: &str) -> Result<Strin
 }
 
 /// The PKCS#10 request must be the recipient key's, for the installation and nothing more.
-fn check_signing_request(document: &RequestDocument, recipient: &PKey<Public>) -> Result<(), RequestError> {
+fn check_signing_request(document: &RequestDocument, recipient: &PublicKey) -> Result<(), RequestError> {
     let malformed = |_| RequestError::SigningRequest;
     let der = Base64::decode_vec(&document.certificate_signing_request)
         .map_err(|_| RequestError::SigningRequest)?;
@@ -519,7 +516,8 @@ fn check_signing_request(document: &RequestDocument, recipient: &PKey<Public>) -
     if request.to_der().map_err(malformed)? != der || !request.verify(&key).map_err(malformed)? {
         return Err(RequestError::SigningRequest);
     }
-    if !key.public_eq(recipient) {
+    let spki = key.public_key_to_der().map_err(malformed)?;
+    if PublicKey::from_spki_der(&spki).ok().as_ref() != Some(recipient) {
         return Err(RequestError::SigningRequestKey);
     }
     if common_name(&request).as_deref() != Some(document.installation_id.as_str()) {
@@ -536,24 +534,6 @@ fn common_name(request: &X509ReqRef) -> Option<String> {
     entries.next().is_none().then_some(name)
 }
 
-/// The key of a public JWK that [`RecipientPublic`] has accepted.
-fn public_key(jwk: &Map<String, Value>) -> Result<PKey<Public>, RequestError> {
-    let number = |member| {
-        let text = jwk.get(member).and_then(Value::as_str).ok_or(RequestError::CannotSign)?;
-        let bytes = Base64UrlUnpadded::decode_vec(text).map_err(|_| RequestError::CannotSign)?;
-        BigNum::from_slice(&bytes).map_err(RequestError::from)
-    };
-    match jwk.get("kty").and_then(Value::as_str) {
-        Some("EC") => {
-            let curve = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
-            let key = EcKey::from_public_key_affine_coordinates(&curve, &*number("x")?, &*number("y")?)?;
-            Ok(PKey::from_ec_key(key)?)
-        }
-        Some("RSA") => Ok(PKey::from_rsa(Rsa::from_public_components(number("n")?, number("e")?)?)?),
-        _ => Err(RequestError::CannotSign),
-    }
-}
-
 /// RFC 7638 with SHA-256: the required members of the key in the order of their names, without white space.
 fn fingerprint(jwk: &Map<String, Value>) -> Result<String, RequestError> {
     let members: &[&str] = match jwk.get("kty").and_then(Value::as_str) {
@@ -564,5 +544,27 @@ fn fingerprint(jwk: &Map<String, Value>) -> Result<String, RequestError> {
     let required: Map<String, Value> =
         members.iter().filter_map(|&member| Some((member.to_owned(), jwk.get(member)?.clone()))).collect();
     let json = Value::Object(required).to_string();
-    Ok(hex::encode(hash(MessageDigest::sha256(), json.as_bytes())?))
+    Ok(hex::encode(sha256(json.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_the_thumbprint_of_rfc_7638() {
+        let jwk = json!({
+            "kty": "RSA",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjB\
+                  ZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8\
+                  KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_\
+                  xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+            "e": "AQAB",
+            "alg": "RS256",
+            "kid": "2011-04-29",
+        });
+        let jwk = jwk.as_object().unwrap();
+        let expected = Base64UrlUnpadded::decode_vec("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs").unwrap();
+        assert_eq!(fingerprint(jwk).unwrap(), hex::encode(expected));
+    }
 }

@@ -23,22 +23,25 @@ pub fn open(
     let signed = Signed::verify(&decrypted)?;
     let trusted = trust.accept(signed, at)?;
     let claims = Claims::parse(&trusted.payload)?;
-    if trusted.authority == Authority::Development {
+    trusted.check_claims(&claims)?;
+    if trusted.authority() == Authority::Development {
         development::check_span(&claims)?;
     }
     Ok(VerifiedLicense {
         claims,
-        signer_fingerprint: trusted.signer_fingerprint,
-        chain_expires_at: trusted.chain_expires_at,
-        authority: trusted.authority,
+        signer_fingerprint: trusted.signer_fingerprint(),
+        chain_expires_at: trusted.chain_expires_at(),
+        fresh_until: trusted.fresh_until(),
+        authority: trusted.authority(),
     })
 }
 
-/// A license that [`open`] has verified. There is no other way to one.
+/// A license that [`open`] or [`open_key`](crate::open_key) has verified. There is no other way to one.
 pub struct VerifiedLicense {
     claims: Claims,
     signer_fingerprint: String,
     chain_expires_at: Timestamp,
+    fresh_until: Option<Timestamp>,
     authority: Authority,
 }
 
@@ -57,7 +60,18 @@ impl VerifiedLicense {
         &self.claims
     }
 
-    /// SHA-256 of the signer's certificate (DER), in lower-case hex.
+    /// A license whose signature by a pinned key was right.
+    pub(crate) const fn under_key(claims: Claims, signer_fingerprint: String) -> Self {
+        Self {
+            claims,
+            signer_fingerprint,
+            chain_expires_at: Timestamp::MAX,
+            fresh_until: None,
+            authority: Authority::Vendor,
+        }
+    }
+
+    /// SHA-256 of the signer's certificate, or of the pinned key (DER), in lower-case hex.
     pub fn signer_fingerprint(&self) -> &str {
         &self.signer_fingerprint
     }
@@ -65,6 +79,16 @@ impl VerifiedLicense {
     /// When the first certificate of the path expires, the root included. From then on the license does not open.
     pub const fn chain_expires_at(&self) -> Timestamp {
         self.chain_expires_at
+    }
+
+    /// When the first of the revocation lists that were looked at is due to be replaced.
+    pub const fn lists_fresh_until(&self) -> Option<Timestamp> {
+        self.fresh_until
+    }
+
+    /// From when on it must be opened again to be believed: its chain expires, or a revocation list is due.
+    pub fn reopen_at(&self) -> Timestamp {
+        self.fresh_until.map_or(self.chain_expires_at, |due| due.min(self.chain_expires_at))
     }
 
     /// Who vouches for it.

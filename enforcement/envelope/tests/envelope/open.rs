@@ -2,8 +2,8 @@
 
 use crate::support::{Entity, Profile, World, claims, days, new_key, now};
 use chancery_envelope::{
-    Authority, Claims, ClaimsError, EnvelopeError, LicenseRequest, Recipient, RecipientError,
-    RecipientPublic, Stage, Trust, TrustError,
+    Authority, CertificateError, Claims, ClaimsError, EnvelopeError, LicenseRequest, MAX_ROOTS, Recipient,
+    RecipientError, RecipientPublic, Stage, Trust, TrustError,
     development::{self, DevelopmentAuthority},
     oid, open, outline,
 };
@@ -59,10 +59,7 @@ fn a_license_does_not_outlive_its_signers_certificate() {
     let (last, after) = (end - SignedDuration::from_secs(1), end);
     assert!(open(&token, &world.recipient, &world.trust, last).is_ok());
     let refusal = open(&token, &world.recipient, &world.trust, after).unwrap_err();
-    assert_eq!(
-        refusal.to_string(),
-        "certificate 0 has no valid path to a configured root: certificate has expired"
-    );
+    assert_eq!(refusal.to_string(), "certificate 0 is not valid at the time of the check");
 }
 
 #[test]
@@ -111,10 +108,7 @@ fn claims_that_are_not_a_license_are_refused_by_name() {
             |claims| claims["binding"]["hardwareId"] = json!("secret"),
             "the claim `binding.hardwareId` does not fit the schema",
         ),
-        (
-            |claims| claims["installationOwner"]["id"] = json!(" "),
-            "the claim `installationOwner.id` is empty",
-        ),
+        (|claims| claims["licenseId"] = json!(" "), "the claim `licenseId` is empty"),
         (
             |claims| claims["expiresAt"] = claims["notBefore"].clone(),
             "the license ends at 2026-06-01T00:00:00Z, before it begins",
@@ -125,6 +119,22 @@ fn claims_that_are_not_a_license_are_refused_by_name() {
         ),
     ] {
         assert_eq!(refused(change), message);
+    }
+}
+
+#[test]
+fn a_license_that_leaves_out_a_party_is_nobodys() {
+    let world = World::new();
+    for role in ["issuer", "licensee", "installationOwner"] {
+        let mut blank = claims();
+        blank[role]["id"] = json!(" ");
+        let mut absent = claims();
+        absent.as_object_mut().unwrap().remove(role);
+        for document in [blank, absent] {
+            let refusal = world.refusal(&world.token(&document));
+            assert_eq!(refusal.stage(), Stage::Parties);
+            assert_eq!(refusal.to_string(), format!("the license does not state its {role}"));
+        }
     }
 }
 
@@ -160,7 +170,16 @@ fn a_bundle_holds_self_signed_authorities_and_at_least_one() {
     assert_eq!(Trust::from_pem(&self_signed_leaf.pem()).unwrap_err(), TrustError::NotARoot { position: 0 });
     assert_eq!(Trust::from_pem("").unwrap_err(), TrustError::Empty);
     let broken = world.root.pem().replace('M', "A");
-    assert_eq!(Trust::from_pem(&broken).unwrap_err(), TrustError::Pem);
+    let problem = CertificateError::Malformed;
+    assert_eq!(Trust::from_pem(&broken).unwrap_err(), TrustError::Certificate { position: 0, problem });
+    let unreadable = world.root.pem().replace("-----END", "----END");
+    assert_eq!(Trust::from_pem(&unreadable).unwrap_err(), TrustError::Pem);
+    let other = world.root.pem().replace("CERTIFICATE", "PUBLIC KEY");
+    assert_eq!(Trust::from_pem(&other).unwrap_err(), TrustError::Pem);
+    assert_eq!(
+        Trust::from_pem(&world.root.pem().repeat(MAX_ROOTS + 1)).unwrap_err(),
+        TrustError::TooMany { roots: MAX_ROOTS + 1 }
+    );
 }
 
 #[test]
@@ -231,13 +250,13 @@ fn a_recipient_key_survives_storing() {
 }
 
 #[test]
-fn a_recipient_key_is_p256_in_plain_pem_and_has_a_name() {
+fn a_recipient_key_is_one_of_three_kinds_in_plain_pem_and_has_a_name() {
     let p384 = new_key(openssl::nid::Nid::SECP384R1).private_key_to_pem_pkcs8().unwrap();
     let p384 = String::from_utf8(p384).unwrap();
-    assert_eq!(Recipient::from_pem("k", &p384).unwrap_err(), RecipientError::Curve);
-    let rsa = openssl::rsa::Rsa::generate(2048).unwrap().private_key_to_pem().unwrap();
+    assert_eq!(Recipient::from_pem("k", &p384).unwrap_err(), RecipientError::Unsupported);
+    let rsa = openssl::rsa::Rsa::generate(1024).unwrap().private_key_to_pem().unwrap();
     let rsa = String::from_utf8(rsa).unwrap();
-    assert_eq!(Recipient::from_pem("k", &rsa).unwrap_err(), RecipientError::Curve);
+    assert_eq!(Recipient::from_pem("k", &rsa).unwrap_err(), RecipientError::Unsupported);
     assert_eq!(Recipient::from_pem("k", "no key").unwrap_err(), RecipientError::Pem);
     assert_eq!(Recipient::generate("").unwrap_err(), RecipientError::KeyId { bytes: 0 });
 }
