@@ -1,4 +1,4 @@
-//! The key format: a compact EdDSA JWS against public keys that the vendor's build names (semantics 3.1).
+//! The key format: a compact JWS with Ed25519 against public keys that the vendor's build names (semantics 3.1).
 
 use std::{collections::BTreeMap, fmt};
 

@@ -153,7 +153,7 @@ impl Trust {
         if chain.last().is_some_and(|last| self.roots.contains(last)) {
             chain.pop();
         }
-        let Some(signer) = chain.first() else { return Err(EnvelopeError::NotASigner) };
+        let Some(leaf) = chain.first() else { return Err(EnvelopeError::NotASigner) };
         let requirements = Requirements {
             // A chain may demand that a policy be valid; which ones matter here is looked at below.
             explicit_policy: false,
@@ -169,7 +169,7 @@ impl Trust {
         if let Some(position) = chain.iter().position(|certificate| certificate.expires_at <= at) {
             return Err(PathError::Validity { position }.into());
         }
-        self.check_signer(signer)?;
+        self.check_signer(leaf)?;
         self.check_policies(&chain, &path)?;
         Ok(Trusted { trust: self, payload, chain, root, path })
     }

@@ -1,6 +1,6 @@
 //! What does not open, and where it stops.
 
-use crate::support::{Entity, Profile, World, base64url, claims, days, jwe, jws, now, with_part};
+use crate::support::{Entity, KeyKind, Profile, World, base64url, claims, days, jwe, jws, now, with_part};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use chancery_envelope::{
     CertificateError, EnvelopeError, Layer, MAX_CERTIFICATES, MAX_TOKEN_BYTES, Recipient, Stage, oid, open,
@@ -264,7 +264,7 @@ fn a_signer_must_be_one() {
             Stage::Chain,
         ),
         ("signed with SHA-1", Profile { digest: MessageDigest::sha1(), ..valid() }, Stage::Chain),
-        ("a P-384 key", Profile { curve: Nid::SECP384R1, ..valid() }, Stage::Signature),
+        ("a P-384 key", Profile { key: KeyKind::Ec(Nid::SECP384R1), ..valid() }, Stage::Signature),
         ("no EKU", Profile { purposes: vec![], ..valid() }, Stage::Policy),
         ("another EKU", Profile { purposes: stranger, ..valid() }, Stage::Policy),
         ("any EKU", Profile { purposes: oid::parse_list("2.5.29.37.0").unwrap(), ..valid() }, Stage::Policy),

@@ -7,7 +7,7 @@ use chancery_envelope::{EnvelopeError, Recipient, RecipientPublic, Trust, Verifi
 use const_oid::ObjectIdentifier;
 use der::Encode as _;
 use jiff::{SignedDuration, Timestamp};
-use josekit::jwe::{ECDH_ES_A256KW, JweHeader};
+use josekit::jwe::{ECDH_ES_A256KW, JweEncrypter, JweHeader, RSA_OAEP_256};
 use openssl::{
     asn1::{Asn1Integer, Asn1Object, Asn1OctetString, Asn1Time},
     bn::BigNum,
@@ -15,9 +15,11 @@ use openssl::{
     ecdsa::EcdsaSig,
     hash::{MessageDigest, hash},
     nid::Nid,
-    pkey::{PKey, Private},
+    pkey::{Id, PKey, Private},
+    rsa::{Padding, Rsa},
+    sign::{RsaPssSaltlen, Signer},
     x509::{
-        X509, X509Extension, X509NameBuilder,
+        X509, X509CrlBuilder, X509Extension, X509NameBuilder, X509RevokedBuilder,
         extension::{
             AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
         },
@@ -65,9 +67,28 @@ pub(crate) struct Profile {
     pub(crate) policies: Vec<ObjectIdentifier>,
     pub(crate) extra: Option<(&'static str, bool, Vec<u8>)>,
     pub(crate) validity: Range<Timestamp>,
-    pub(crate) curve: Nid,
+    pub(crate) key: KeyKind,
     pub(crate) digest: MessageDigest,
     pub(crate) key_ids: bool,
+    pub(crate) signs_crls: bool,
+}
+
+/// A kind of key.
+#[derive(Clone, Copy)]
+pub(crate) enum KeyKind {
+    Ec(Nid),
+    Rsa(u32),
+    Ed25519,
+}
+
+impl KeyKind {
+    pub(crate) fn generate(self) -> PKey<Private> {
+        match self {
+            Self::Ec(curve) => new_key(curve),
+            Self::Rsa(bits) => PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap(),
+            Self::Ed25519 => PKey::generate_ed25519().unwrap(),
+        }
+    }
 }
 
 impl Profile {
@@ -80,9 +101,10 @@ impl Profile {
             policies: vec![],
             extra: None,
             validity: now() - days(1)..now() + days(1000),
-            curve: Nid::X9_62_PRIME256V1,
+            key: KeyKind::Ec(Nid::X9_62_PRIME256V1),
             digest: MessageDigest::sha256(),
             key_ids: true,
+            signs_crls: true,
         }
     }
 
@@ -107,7 +129,7 @@ impl Profile {
 
     /// The certificate by `issuer`, or by itself.
     pub(crate) fn issue(&self, issuer: Option<&Entity>) -> Entity {
-        let key = new_key(self.curve);
+        let key = self.key.generate();
         let mut name = X509NameBuilder::new().unwrap();
         name.append_entry_by_nid(Nid::COMMONNAME, self.name).unwrap();
         let name = name.build();
@@ -130,6 +152,9 @@ impl Profile {
         if let Some(path_length) = self.authority {
             constraints.ca().pathlen(path_length);
             usage.key_cert_sign();
+            if self.signs_crls {
+                usage.crl_sign();
+            }
         }
         if self.signs_documents {
             usage.digital_signature();
@@ -165,7 +190,9 @@ impl Profile {
         if let Some((id, critical, der)) = &self.extra {
             draft.append_extension(extension(id, *critical, der)).unwrap();
         }
-        draft.sign(issuer.map_or(&key, |issuer| &issuer.key), self.digest).unwrap();
+        let signing_key = issuer.map_or(&key, |issuer| &issuer.key);
+        let digest = if signing_key.id() == Id::ED25519 { MessageDigest::null() } else { self.digest };
+        draft.sign(signing_key, digest).unwrap();
         Entity { certificate: draft.build(), key }
     }
 }
@@ -235,26 +262,79 @@ impl World {
     }
 }
 
-/// A compact JWS with ES256, whatever its header says.
+/// A compact JWS by this key, whatever its header says.
 pub(crate) fn jws(header: &Value, claims: &Value, key: &PKey<Private>) -> String {
     let signed = format!("{}.{}", base64url(&header.to_string()), base64url(&claims.to_string()));
-    let digest = hash(MessageDigest::sha256(), signed.as_bytes()).unwrap();
-    let key = key.ec_key().unwrap();
-    let width = i32::try_from(key.group().degree() / 8).unwrap();
-    let signature = EcdsaSig::sign(&digest, &key).unwrap();
-    let mut bytes = signature.r().to_vec_padded(width).unwrap();
-    bytes.extend(signature.s().to_vec_padded(width).unwrap());
-    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&bytes))
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature(signed.as_bytes(), key)))
 }
 
-/// A compact JWE with ECDH-ES+A256KW and A256GCM, its header first changed by `change`.
+/// As a JWS carries it: the only algorithm that fits the key.
+fn signature(message: &[u8], key: &PKey<Private>) -> Vec<u8> {
+    match key.id() {
+        Id::EC => {
+            let key = key.ec_key().unwrap();
+            let width = i32::try_from(key.group().degree() / 8).unwrap();
+            let digest = if width == 48 { MessageDigest::sha384() } else { MessageDigest::sha256() };
+            let signature = EcdsaSig::sign(&hash(digest, message).unwrap(), &key).unwrap();
+            let number = |n: &openssl::bn::BigNumRef| n.to_vec_padded(width).unwrap();
+            [number(signature.r()), number(signature.s())].concat()
+        }
+        Id::RSA => {
+            let mut signer = Signer::new(MessageDigest::sha256(), key).unwrap();
+            signer.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+            signer.set_rsa_mgf1_md(MessageDigest::sha256()).unwrap();
+            signer.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH).unwrap();
+            signer.sign_oneshot_to_vec(message).unwrap()
+        }
+        _ => Signer::new_without_digest(key).unwrap().sign_oneshot_to_vec(message).unwrap(),
+    }
+}
+
+/// A compact JWE with A256GCM by the algorithm the recipient's key is for, its header first changed by `change`.
 pub(crate) fn jwe(content: &str, recipient: &RecipientPublic, change: impl Fn(&mut JweHeader)) -> String {
     let jwk = josekit::jwk::Jwk::from_bytes(serde_json::to_vec(recipient).unwrap()).unwrap();
-    let encrypter = ECDH_ES_A256KW.encrypter_from_jwk(&jwk).unwrap();
+    let encrypter: Box<dyn JweEncrypter> = match jwk.key_type() {
+        "RSA" => Box::new(RSA_OAEP_256.encrypter_from_jwk(&jwk).unwrap()),
+        _ => Box::new(ECDH_ES_A256KW.encrypter_from_jwk(&jwk).unwrap()),
+    };
     let mut header = JweHeader::new();
     header.set_content_encryption("A256GCM");
     change(&mut header);
-    josekit::jwe::serialize_compact(content.as_bytes(), &header, &encrypter).unwrap()
+    josekit::jwe::serialize_compact(content.as_bytes(), &header, &*encrypter).unwrap()
+}
+
+/// A complete list by `issuer` over some days around now, in PEM.
+pub(crate) fn crl(issuer: &Entity, revoked: &[&Entity], validity: Range<Timestamp>) -> String {
+    crl_with(issuer, revoked, validity, None)
+}
+
+/// The same with one more extension.
+pub(crate) fn crl_with(
+    issuer: &Entity,
+    revoked: &[&Entity],
+    validity: Range<Timestamp>,
+    extra: Option<X509Extension>,
+) -> String {
+    let time = |at: Timestamp| Asn1Time::from_unix(at.as_second()).unwrap();
+    let mut list = X509CrlBuilder::new().unwrap();
+    list.set_issuer_name(issuer.certificate.subject_name()).unwrap();
+    list.set_last_update(&time(validity.start)).unwrap();
+    list.set_next_update(&time(validity.end)).unwrap();
+    let draft = X509::builder().unwrap();
+    let context = draft.x509v3_context(Some(&issuer.certificate), None);
+    list.append_extension(AuthorityKeyIdentifier::new().keyid(true).build(&context).unwrap()).unwrap();
+    list.append_extension(extension("2.5.29.20", false, &[2, 1, 7])).unwrap();
+    if let Some(extra) = extra {
+        list.append_extension(extra).unwrap();
+    }
+    for entity in revoked {
+        let mut entry = X509RevokedBuilder::new().unwrap();
+        entry.set_serial_number(entity.certificate.serial_number()).unwrap();
+        entry.set_revocation_date(&time(validity.start)).unwrap();
+        list.add_revoked(entry.build()).unwrap();
+    }
+    list.sign(&issuer.key, MessageDigest::sha256()).unwrap();
+    String::from_utf8(list.build().unwrap().to_pem().unwrap()).unwrap()
 }
 
 pub(crate) fn base64url(text: &str) -> String {
