@@ -27,8 +27,10 @@
 
 mod authority;
 mod certified;
+mod document;
 mod issuer;
 mod license_key;
+mod moved;
 mod revocation;
 mod signer;
 mod storage;
@@ -36,8 +38,10 @@ mod summary;
 
 pub use authority::{Curve, Intermediate, Partner, Root};
 pub use certified::{Certified, Kind};
+pub use document::{Document, DocumentError, KeyOutline};
 pub use issuer::Issuer;
 pub use license_key::LicenseKey;
+pub use moved::Moved;
 pub use revocation::{Reason, Revoked, Serial};
 pub use signer::Signer;
 pub use storage::KDF_ROUNDS;

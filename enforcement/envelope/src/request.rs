@@ -45,7 +45,8 @@ pub const MAX_ENTRIES: usize = 32;
 /// The longest installation id, in characters: it is a common name (RFC 5280, ub-common-name).
 pub const MAX_INSTALLATION_ID_CHARS: usize = 64;
 
-const TYPE: &str = "chancery-license-request+jws";
+/// `typ` in the header of a request.
+pub const REQUEST_TYPE: &str = "chancery-license-request+jws";
 
 /// The document that is signed, schema version 1. Unknown members are refused.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -263,7 +264,7 @@ impl LicenseRequest {
             [header, payload, signature].map(Base64UrlUnpadded::decode_vec);
         let header: Header = serde_json::from_slice(&header_json.map_err(|_| RequestError::NotCompact)?)
             .map_err(|_| RequestError::Header)?;
-        if header.typ != TYPE {
+        if header.typ != REQUEST_TYPE {
             return Err(RequestError::Header);
         }
 
@@ -358,7 +359,7 @@ impl Draft {
         };
         document.check()?;
 
-        let header = json!({ "alg": algorithm.name(), "kid": recipient.key_id(), "typ": TYPE });
+        let header = json!({ "alg": algorithm.name(), "kid": recipient.key_id(), "typ": REQUEST_TYPE });
         let payload =
             serde_json::to_vec(&document).map_err(|_| RequestError::Document { path: ".".to_owned() })?;
         let token = signing::compact(&header, &payload, algorithm, key)?;

@@ -3,8 +3,16 @@ use std::ops::Range;
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
 
-use super::{Curve, Intermediate, Partner, Revoked, Root, SignatureAlgorithm, Signer, storage};
-use crate::mint::AuthoringError;
+use super::{
+    Curve, Intermediate, Partner, Revoked, Root, SignatureAlgorithm, Signer,
+    authority::{IntermediateKind, PartnerKind, RootKind},
+    certified::Kind as _,
+    storage,
+};
+use crate::{
+    certificate::Certificate,
+    mint::{AuthoringError, Holder},
+};
 
 /// A stored authority of whichever kind its certificate says.
 #[derive(Debug)]
@@ -31,16 +39,19 @@ macro_rules! each {
 impl Issuer {
     /// Reads a stored authority, as [`Certified::from_pem`](super::Certified::from_pem).
     pub fn from_pem(chain: &str, key: &str, passphrase: &str) -> Result<Self, AuthoringError> {
-        let holder = storage::from_pem(chain, key, passphrase)?;
-        let certificate = crate::certificate::Certificate::from_native(&holder.certificate)?;
-        if !certificate.is_authority {
-            Err(AuthoringError::Role { expected: "an authority" })
-        } else if certificate.is_self_signed() {
+        Self::stored(storage::from_pem(chain, key, passphrase)?)
+    }
+
+    pub(super) fn stored(holder: Holder) -> Result<Self, AuthoringError> {
+        let certificate = Certificate::from_native(&holder.certificate)?;
+        if RootKind::is(&certificate) {
             Root::stored(holder).map(Self::Root)
-        } else if certificate.policies.contains(&crate::oid::PARTNER_CA_POLICY) {
+        } else if PartnerKind::is(&certificate) {
             Partner::stored(holder).map(Self::Partner)
-        } else {
+        } else if IntermediateKind::is(&certificate) {
             Intermediate::stored(holder).map(Self::Intermediate)
+        } else {
+            Err(AuthoringError::Role { expected: "an authority" })
         }
     }
 
