@@ -153,12 +153,13 @@ impl PublicKey {
         }
     }
 
-    /// Reads a JWK (RFC 7517): `EC` on P-256 or P-384, `RSA`, `OKP` on Ed25519. What it says of its use is not looked at.
+    /// Reads a JWK (RFC 7517): `EC` on P-256 or P-384, `RSA`, `OKP` on Ed25519. One that says it is for
+    /// something else than verifying is refused.
     pub fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, KeyError> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str).ok_or(KeyError::Malformed);
         let bytes = |name: &str| Base64UrlUnpadded::decode_vec(text(name)?).map_err(|_| KeyError::Malformed);
         let number = |name: &str| Ok::<_, KeyError>(BigNum::from_slice(&bytes(name)?)?);
-        match (text("kty")?, jwk.get("crv").and_then(Value::as_str)) {
+        let key = match (text("kty")?, jwk.get("crv").and_then(Value::as_str)) {
             ("EC", Some(curve @ ("P-256" | "P-384"))) => {
                 let curve: &EcGroup = if curve == "P-256" { &P256 } else { &P384 };
                 let key = EcKey::from_public_key_affine_coordinates(curve, &*number("x")?, &*number("y")?)?;
@@ -171,7 +172,8 @@ impl PublicKey {
                 Self::new(PKey::from_rsa(Rsa::from_public_components(number("n")?, number("e")?)?)?)
             }
             _ => Err(KeyError::Unsupported),
-        }
+        }?;
+        if is_meant_for(jwk, key.kind) { Ok(key) } else { Err(KeyError::Unsupported) }
     }
 
     fn new(key: PKey<Public>) -> Result<Self, KeyError> {
@@ -293,6 +295,25 @@ const PSS_WITH_SHA256: &[u8] = &[
     0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0xa2, 0x03, 0x02, 0x01,
     0x20,
 ];
+
+/// Whether a JWK that says what it is for says that it verifies, and with the one algorithm of its kind (RFC 7517, 4.2 to
+/// 4.4).
+fn is_meant_for(jwk: &Map<String, Value>, kind: Kind) -> bool {
+    let algorithm = match kind {
+        Kind::P256 => SignatureAlgorithm::Es256,
+        Kind::P384 => SignatureAlgorithm::Es384,
+        Kind::Rsa => SignatureAlgorithm::Ps256,
+        Kind::Ed25519 => SignatureAlgorithm::EdDsa,
+    };
+    let verifies = |operations: &Value| {
+        operations
+            .as_array()
+            .is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
+    };
+    jwk.get("use").is_none_or(|purpose| purpose == "sig")
+        && jwk.get("key_ops").is_none_or(verifies)
+        && jwk.get("alg").is_none_or(|name| name == algorithm.name())
+}
 
 pub(crate) fn check_modulus(modulus: &BigNumRef) -> Result<(), KeyError> {
     let bits = u32::try_from(modulus.num_bits()).unwrap_or(u32::MAX);
