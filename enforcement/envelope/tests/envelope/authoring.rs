@@ -304,18 +304,19 @@ fn a_chain_that_leads_nowhere_is_not_taken() {
 fn a_certificate_is_used_for_what_it_is_and_for_nothing_else() {
     let tree = Tree::new();
     let signer = tree.partner.signer("Signer", now()..now() + days(1000)).unwrap();
-    let archives = [
-        tree.root.to_pkcs12(PASSPHRASE).unwrap(),
-        tree.intermediate.to_pkcs12(PASSPHRASE).unwrap(),
-        tree.partner.to_pkcs12(PASSPHRASE).unwrap(),
-        signer.to_pkcs12(PASSPHRASE).unwrap(),
+    let stored = [
+        (tree.root.chain_pem(), tree.root.key_pem(PASSPHRASE)),
+        (tree.intermediate.chain_pem(), tree.intermediate.key_pem(PASSPHRASE)),
+        (tree.partner.chain_pem(), tree.partner.key_pem(PASSPHRASE)),
+        (signer.chain_pem(), signer.key_pem(PASSPHRASE)),
     ];
-    for (place, archive) in archives.iter().enumerate() {
+    for (place, (chain, key)) in stored.into_iter().enumerate() {
+        let (chain, key) = (chain.unwrap(), key.unwrap());
         let taken = [
-            Root::from_pkcs12(archive, PASSPHRASE).err(),
-            Intermediate::from_pkcs12(archive, PASSPHRASE).err(),
-            Partner::from_pkcs12(archive, PASSPHRASE).err(),
-            Signer::from_pkcs12(archive, PASSPHRASE).err(),
+            Root::from_pem(&chain, &key, PASSPHRASE).err(),
+            Intermediate::from_pem(&chain, &key, PASSPHRASE).err(),
+            Partner::from_pem(&chain, &key, PASSPHRASE).err(),
+            Signer::from_pem(&chain, &key, PASSPHRASE).err(),
         ];
         for (kind, refusal) in taken.into_iter().enumerate() {
             assert_eq!(refusal.is_none(), kind == place, "{place} as {kind}: {refusal:?}");
