@@ -1,0 +1,7 @@
+//! The vendor's tool, end to end, as a process. Certificates and lists are judged by the `openssl` command.
+
+mod authorities;
+mod desk;
+mod issue;
+mod look;
+mod revocation;
