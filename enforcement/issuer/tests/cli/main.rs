@@ -2,6 +2,7 @@
 
 mod authorities;
 mod desk;
+mod guide;
 mod issue;
 mod look;
 mod revocation;
