@@ -87,7 +87,10 @@ fn an_authority_makes_what_it_may_and_nothing_else() {
             "its issuer only until",
         ),
         ("ca signer --dir pki --name !! --under root".to_owned(), "no letter or digit"),
-        (format!("ca signer --dir pki --name {} --under root", "x".repeat(65)), "1 to 64 characters"),
+        (
+            format!("ca signer --dir pki --name {} --under root", "x".repeat(65)),
+            "1 to 64 printable characters",
+        ),
     ] {
         let refusal = failed(&desk.run(&arguments));
         assert!(refusal.contains(words), "{arguments}: {refusal}");
