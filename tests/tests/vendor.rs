@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path, process::Output};
 
-use chancery_acceptance::{Quickstart, chancery, issuer, text};
+use chancery_acceptance::{Quickstart, chancery, issuer, root, text};
+use envelope::{
+    Recipient,
+    request::{Contact, ContactRole, LicenseRequest, SignedRequest},
+};
+use jiff::Timestamp;
 use kit::Database;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -14,11 +19,12 @@ graceDays = 14
 issuer = { id = "vendor", name = "Vendor" }
 licensee = { id = "acme", name = "Acme" }
 
+[[sell]]
+product = "chancery"
+edition = "pro"
+
 [grant]
-products = { chancery = { edition = "pro" } }
-features = { "tenancy.subtenants.v1" = true }
-commands = { allow = [], deny = ["*.tenancy.tenants.export"] }
-quotas = { "tenancy.exports.max" = 100 }
+commands = { deny = ["*.tenancy.tenants.export"] }
 "#;
 
 fn vendor(desk: &Path, arguments: &str) -> Output {
@@ -32,6 +38,24 @@ fn vendor(desk: &Path, arguments: &str) -> Output {
     output
 }
 
+/// What the deployment asks for, signed with its own key.
+fn request(quickstart: &Quickstart) -> SignedRequest {
+    let config: toml::Table = fs::read_to_string(quickstart.path("chancery.toml")).unwrap().parse().unwrap();
+    let key_id = config["license"]["recipient"]["key-id"].as_str().unwrap();
+    let key = fs::read_to_string(quickstart.path("recipient.pem")).unwrap();
+    let contact = Contact {
+        email: "ada@acme.example".into(),
+        given_name: "Ada".into(),
+        family_name: "Lovelace".into(),
+        roles: [ContactRole::Administrator].into(),
+        display_name: None,
+    };
+    LicenseRequest::draft("R-1", Timestamp::UNIX_EPOCH, config["deployment"]["id"].as_str().unwrap(), "Acme")
+        .contact(contact)
+        .sign(&Recipient::from_pem(key_id, &key).unwrap())
+        .unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
     let mut quickstart = Quickstart::over(Database::sqlite());
@@ -42,20 +66,28 @@ async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
 
     let desk = tempfile::tempdir().unwrap();
     let config = quickstart.path("chancery.toml").display().to_string();
-    let request = chancery(["license", "request", "--config", &config]);
-    assert!(request.status.success(), "{}", text(&request.stderr));
-    assert!(!text(&request.stdout).contains("\"d\""), "the private key stays");
-    fs::write(desk.path().join("request.json"), &request.stdout).unwrap();
+    let request = request(&quickstart);
+    fs::write(desk.path().join("request.txt"), request.armored()).unwrap();
     fs::write(desk.path().join("template.toml"), TEMPLATE).unwrap();
+    for module in ["platform", "tenancy"] {
+        let slice = root().join("modules").join(module).join("catalog.toml");
+        fs::copy(slice, desk.path().join(format!("{module}.toml"))).unwrap();
+    }
     vendor(desk.path(), "ca init --dir pki --name Root");
-    vendor(desk.path(), "ca signer --dir pki --name Signer");
-    vendor(desk.path(), "issue --dir pki --template template.toml --request request.json --out license.jwe");
+    vendor(desk.path(), "ca intermediate --dir pki --name Issuing");
+    vendor(desk.path(), "ca signer --dir pki --name Acme");
+    let issue =
+        "issue --dir pki --template template.toml --catalog platform.toml tenancy.toml --request request.txt";
+    vendor(
+        desk.path(),
+        &format!("{issue} --fingerprint {} --out license.jwe", request.request().fingerprint()),
+    );
 
     fs::copy(desk.path().join("license.jwe"), quickstart.path("vendor.jwe")).unwrap();
     let own = quickstart.path("license.jwe").display().to_string();
     let output = chancery(["license", "inspect", &own, "--config", &config]);
     assert!(output.status.success(), "its own development license: {}", text(&output.stdout));
-    fs::copy(desk.path().join("pki/root.pem"), quickstart.path("root.pem")).unwrap();
+    fs::copy(desk.path().join("pki/authorities/root.pem"), quickstart.path("root.pem")).unwrap();
     let minted = desk.path().join("license.jwe").display().to_string();
     let output =
         chancery(["explain", "tenancy.children.create", "--config", &config, "--license", &minted, "--json"]);
