@@ -25,6 +25,11 @@ fn claims_in_any_shape_break_no_law() {
 }
 
 #[test]
+fn requests_in_any_shape_break_no_law() {
+    smoke(Target::Request, 3_000);
+}
+
+#[test]
 fn rules_in_any_shape_break_no_law() {
     smoke(Target::Pattern, 100_000);
 }

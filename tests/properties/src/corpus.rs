@@ -69,6 +69,7 @@ pub(crate) fn seeds(target: Target) -> Vec<Vec<u8>> {
             .concat()
         }
         Target::Claims => [under(b'k', payloads.clone()), under(b'e', payloads)].concat(),
+        Target::Request => crate::requests::seeds(),
         Target::Pattern => RULES.iter().map(|rule| rule.as_bytes().to_vec()).collect(),
     };
     seeds.sort();

@@ -18,6 +18,10 @@
 //! | | `r` | a root bundle (PEM) |
 //! | `claims` | `k` | claims, signed by the pinned key |
 //! | | `e` | claims, signed by the signer and sealed |
+//! | `request` | `r` | a license request |
+//! | | `d` | the document of one, which the recipient's key then signs |
+//! | | `h` | the header of one, likewise |
+//! | | `a` | a text that may be armored |
 //! | `pattern` | none | a rule, and from the second line on keys |
 
 mod claims;
@@ -25,6 +29,7 @@ mod corpus;
 mod envelopes;
 mod keys;
 mod pattern;
+mod requests;
 mod world;
 
 /// What can be fuzzed.
@@ -36,13 +41,15 @@ pub enum Target {
     Envelope,
     /// Claims that are signed.
     Claims,
+    /// License requests, and the armored form of everything.
+    Request,
     /// Rules over entitlement keys.
     Pattern,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Key, Self::Envelope, Self::Claims, Self::Pattern];
+    pub const ALL: [Self; 5] = [Self::Key, Self::Envelope, Self::Claims, Self::Request, Self::Pattern];
 
     /// Its name, which is also that of its binary in `tests/fuzz`.
     pub const fn name(self) -> &'static str {
@@ -50,6 +57,7 @@ impl Target {
             Self::Key => "key",
             Self::Envelope => "envelope",
             Self::Claims => "claims",
+            Self::Request => "request",
             Self::Pattern => "pattern",
         }
     }
@@ -60,6 +68,7 @@ impl Target {
             Self::Key => keys::judge(input),
             Self::Envelope => envelopes::judge(input),
             Self::Claims => claims::judge(input),
+            Self::Request => requests::judge(input),
             Self::Pattern => pattern::judge(input),
         }
     }
