@@ -309,6 +309,9 @@ impl World {
     fn bundles(&self) {
         let roots = |name: &str, text: &str| write(&self.folder.join(format!("roots/{name}.pem")), text);
         roots("vendor", &self.root.pem());
+        let successor = a_root("Vendor root", Some(2)).self_signed(&stored("successor-root", Kind::P384));
+        roots("vendor-and-successor", &format!("{}{}", self.root.pem(), successor.pem()));
+        roots("successor-and-vendor", &format!("{}{}", successor.pem(), self.root.pem()));
         roots("self-signed-signer", &a_signer("Root").self_signed(&Self::passing()).pem());
         roots("intermediate-as-root", &self.intermediate.pem());
         let development = steady(Profile::authority("Development root", years(), Some(0)))
@@ -417,6 +420,13 @@ impl World {
             let jws = signed_by(&[&signer, &self.intermediate], &claims());
             let token = jwe::seal(jws, &stored(recipient, recipient_kind), recipient);
             case(name, what).recipient(recipient).opens(&token);
+        }
+        for (name, roots) in [
+            ("valid/root-and-its-successor", "vendor-and-successor"),
+            ("valid/successor-and-its-root", "successor-and-vendor"),
+        ] {
+            let what = "two roots have one name, for a key is being replaced by another";
+            case(name, what).roots(roots).lists("current").opens(&self.license(&self.chain()));
         }
         let short = a_signer("Signer").issue(&stored("signer-ed25519", Kind::Ed25519), &self.root);
         let short = signed_by(&[&short], &claims());
