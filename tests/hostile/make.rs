@@ -309,14 +309,14 @@ impl World {
     fn bundles(&self) {
         let roots = |name: &str, text: &str| write(&self.folder.join(format!("roots/{name}.pem")), text);
         roots("vendor", &self.root.pem());
+        let namesake = Self::development_root("Vendor root");
+        roots("vendor-and-namesake", &format!("{}{}", self.root.pem(), namesake.pem()));
         let successor = a_root("Vendor root", Some(2)).self_signed(&stored("successor-root", Kind::P384));
         roots("vendor-and-successor", &format!("{}{}", self.root.pem(), successor.pem()));
         roots("successor-and-vendor", &format!("{}{}", successor.pem(), self.root.pem()));
         roots("self-signed-signer", &a_signer("Root").self_signed(&Self::passing()).pem());
         roots("intermediate-as-root", &self.intermediate.pem());
-        let development = steady(Profile::authority("Development root", years(), Some(0)))
-            .policies(&[&oid::DEVELOPMENT_POLICY.to_string()])
-            .self_signed(&stored("development-root", Kind::P256));
+        let development = Self::development_root("Development root");
         roots("development", &development.pem());
         let silent = a_root("Root without cRLSign", Some(2)).usage(KEY_CERT_SIGN);
         roots("no-crl-sign", &silent.self_signed(&stored("silent-root", Kind::P256)).pem());
@@ -1855,6 +1855,13 @@ impl World {
             .refused(&self.development(31, 1), "claims", too_long);
         case("development/on-a-server", "a development license where only the vendor's root is trusted")
             .refused(&self.development(31, 0), "chain", "no path leads to a configured root");
+        let namesake = self.development_under("Vendor root", 365, 0);
+        case(
+            "development/under-the-vendors-name",
+            "a development root that has the vendor's name vouches for a year",
+        )
+        .roots("vendor-and-namesake")
+        .refused(&namesake, "claims", too_long);
         let deepest = u16::MAX;
         case("development/longest-grace", "a development license with the longest grace there is")
             .roots("development")
@@ -2204,10 +2211,20 @@ impl World {
         self.seal(signed_by(&[&signer, &self.partner], &document))
     }
 
+    /// The root for development licenses, under this name.
+    fn development_root(name: &str) -> Entity {
+        let profile = steady(Profile::authority(name, years(), Some(0)));
+        let profile = profile.policies(&[&oid::DEVELOPMENT_POLICY.to_string()]);
+        profile.self_signed(&stored("development-root", Kind::P256))
+    }
+
     /// A development license that counts for so many days.
     fn development(&self, valid_days: i64, grace_days: u16) -> String {
-        let key = stored("development-root", Kind::P256);
-        let root = steady(Profile::authority("Development root", years(), Some(0))).self_signed(&key);
+        self.development_under("Development root", valid_days, grace_days)
+    }
+
+    fn development_under(&self, root: &str, valid_days: i64, grace_days: u16) -> String {
+        let root = Self::development_root(root);
         let signer = a_signer("Development signer").issue(&Self::passing(), &root);
         let mut document = claims();
         document["expiresAt"] = json!(at() + days(valid_days));
