@@ -1,4 +1,6 @@
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use openssl::{
+    bn::BigNum,
     ec::{EcGroup, EcKey},
     ecdsa::EcdsaSig,
     hash::{MessageDigest, hash},
@@ -134,6 +136,19 @@ impl Key {
         let digest = hash(MessageDigest::sha256(), message).expect("a digest");
         let key = self.0.ec_key().expect("an EC key");
         EcdsaSig::from_der(signature).is_ok_and(|signature| signature.verify(&digest, &key).unwrap_or(false))
+    }
+
+    /// Whether this EC key on P-256 signed a compact JWS with ES256.
+    pub fn signed_jws(&self, compact: &str) -> bool {
+        let Some((message, signature)) = compact.rsplit_once('.') else { return false };
+        let Ok(signature) = Base64UrlUnpadded::decode_vec(signature) else { return false };
+        let Some((r, s)) = signature.split_at_checked(32).filter(|(_, s)| s.len() == 32) else {
+            return false;
+        };
+        let number = |bytes| BigNum::from_slice(bytes).expect("a number");
+        let signature = EcdsaSig::from_private_components(number(r), number(s)).expect("a signature");
+        let digest = hash(MessageDigest::sha256(), message.as_bytes()).expect("a digest");
+        signature.verify(&digest, &self.0.ec_key().expect("an EC key")).unwrap_or(false)
     }
 
     fn sign(&self, digest: Option<MessageDigest>, message: &[u8]) -> Vec<u8> {
