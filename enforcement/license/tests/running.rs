@@ -6,8 +6,8 @@ use std::{
 };
 
 use chancery_license::{
-    LicenseProjection, RecipientKey, Refusal, RunningLicense, Snapshot, SourceKind, Sources, State,
-    TrustSettings,
+    LicenseProjection, RecipientKey, Refusal, RunningLicense, RuntimeSettings, Site as Deployment, Snapshot,
+    SourceKind, Sources, State, TrustSettings,
 };
 use descriptors::grant::{FeatureValue, Grant, LicenseStatus, ProductGrant};
 use envelope::{
@@ -81,15 +81,21 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let sources = Sources {
             path: None,
+            token: None,
             development: None,
             recipient: Some(RecipientKey {
                 id: "site-1-2026".to_owned(),
                 path: folder.path().join("key.pem"),
             }),
             trust: TrustSettings::standard(Some(folder.path().join("roots.pem"))),
-            public_host: None,
-            installation: "site-1".to_owned(),
-            production: false,
+            site: Deployment {
+                installation: "site-1".to_owned(),
+                owner: None,
+                public_host: None,
+                production: false,
+                sealed_only: true,
+            },
+            runtime: RuntimeSettings::standard(),
         };
         let site = Self { vendor, recipient, sources, folder };
         site.write("key.pem", &site.recipient.to_pem().unwrap());
@@ -137,7 +143,7 @@ impl Site {
         let snapshot = self.read().snapshot();
         assert_eq!(snapshot.status(), LicenseStatus::Invalid);
         match snapshot.state() {
-            State::Invalid(refusal) => refusal.clone(),
+            State::Invalid(state) => state.refusal().clone(),
             other => panic!("the license must be refused, and is {other:?}"),
         }
     }
@@ -219,7 +225,7 @@ fn without_roots_or_a_recipient_key_every_license_is_refused() {
 #[test]
 fn a_license_bound_to_another_installation_is_refused() {
     let mut site = Site::licensed(&claims());
-    site.sources.installation = "site-2".to_owned();
+    site.sources.site.installation = "site-2".to_owned();
     assert_eq!(site.refusal().stage, "binding");
 }
 
@@ -245,7 +251,7 @@ fn a_license_bound_to_base_domains_is_good_beneath_them_only() {
         (None, false),
     ] {
         let mut site = Site::licensed(&bound(&["example.com", "example.org"]));
-        site.sources.public_host = host.map(str::to_owned);
+        site.sources.site.public_host = host.map(str::to_owned);
         let expected = if good { LicenseStatus::Active } else { LicenseStatus::Invalid };
         assert_eq!(site.status(), expected, "{host:?}");
         if !good {
@@ -312,12 +318,12 @@ fn a_license_that_turns_bad_is_refused_from_the_refresh_on() {
 #[test]
 fn a_development_license_is_accepted_from_no_other_path_and_never_in_production() {
     let mut site = Site::in_development();
-    site.sources.production = true;
+    site.sources.site.production = true;
     let refusal = site.refusal();
     assert_eq!(refusal.stage, "source");
     assert!(refusal.detail.contains("`environment=production`"), "{}", refusal.detail);
 
-    site.sources.production = false;
+    site.sources.site.production = false;
     site.sources.path = site.sources.development.take();
     let refusal = site.refusal();
     assert_eq!(refusal.stage, "source");
@@ -390,7 +396,7 @@ fn what_is_shown_of_a_license_are_ids_and_products_and_nothing_that_was_sealed()
 #[test]
 fn a_refused_license_shows_why_and_nothing_of_itself() {
     let mut site = Site::licensed(&claims());
-    site.sources.installation = "site-2".to_owned();
+    site.sources.site.installation = "site-2".to_owned();
     let shown = LicenseProjection::of(&site.read().snapshot(), now());
     assert_eq!(shown.status, LicenseStatus::Invalid);
     assert!(shown.detail.as_ref().unwrap().starts_with("binding: "), "{shown:?}");

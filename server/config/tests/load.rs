@@ -62,8 +62,11 @@ fn a_file_that_says_the_least_has_the_documented_defaults() {
     assert!(policy.enforced && policy.allowlist.is_empty() && policy.hard_fail_prefixes.is_empty());
     assert_eq!(policy.gaps, GapMode::Warn);
     let sources = config.license_sources();
-    assert_eq!((sources.path, sources.development, sources.installation.as_str()), (None, None, "site-1"));
-    assert!(sources.recipient.is_none() && sources.trust.root_bundle.is_none() && !sources.production);
+    assert_eq!(
+        (sources.path, sources.development, sources.site.installation.as_str()),
+        (None, None, "site-1")
+    );
+    assert!(sources.recipient.is_none() && sources.trust.root_bundle.is_none() && !sources.site.production);
     assert_eq!(sources.trust.signing_eku.len(), 1);
     assert_eq!(sources.trust.required_policies.len(), 1);
 }
@@ -119,7 +122,7 @@ fn a_full_file_says_what_it_says() {
     assert_eq!(policy.allowlisted("health.live.read").unwrap().names, Allowlisted::Prefix("health.".into()));
     assert_eq!(policy.allowlisted("tools.text.echo").unwrap().reason, "a toy");
     let sources = config.license_sources();
-    assert!(sources.production);
+    assert!(sources.site.production);
     assert!(sources.trust.signing_eku.is_empty(), "an empty value turns that check off");
     assert_eq!(sources.trust.required_policies.len(), 2);
     let near = |name: &str| Some(folder.0.path().join(name));
