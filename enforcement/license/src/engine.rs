@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use envelope::StateKey;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -13,7 +14,7 @@ use crate::{
     Snapshot, Sources,
     clock::{ClockGuard, Rollback, SafeClock},
     memory::{Content, Good, Installed, Marks, Name, Note, Row, Seen},
-    opening::{Opener, StateKey},
+    opening::Opener,
     reading::{Reading, SourceKind, Unreadable},
     source::{Found, Slot, Stamp, later},
     state::State,
@@ -457,7 +458,7 @@ impl Engine {
             State::Invalid(_) | State::Revoked(_) => {
                 Some(now.saturating_add(RETRY).unwrap_or(Timestamp::MAX))
             }
-            state => state.held().map(|held| crate::opening::reopen_at(held.license())),
+            state => state.held().map(|held| held.license().reopen_at()),
         }
     }
 

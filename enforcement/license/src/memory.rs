@@ -10,12 +10,13 @@ mod sql;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use envelope::StateKey;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::{Store, StoreError};
 
-use crate::{opening::StateKey, reading::SourceKind, source::Slot};
+use crate::{reading::SourceKind, source::Slot};
 
 pub(crate) use files::Files;
 pub(crate) use sql::Sql;

@@ -1,10 +1,9 @@
-//! The files that verification rests on, and the one call into `envelope`.
+//! The files that verification rests on, and the calls into `envelope`.
 
 use std::{fs, path::Path, sync::Arc};
 
-use envelope::{EnvelopeError, Recipient, Trust, VerifiedLicense};
+use envelope::{Crls, EnvelopeError, PinnedKeys, Recipient, StateKey, Trust, VerifiedLicense};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use crate::{Sources, reading::Refusal};
 
@@ -12,15 +11,28 @@ use crate::{Sources, reading::Refusal};
 /// files changes.
 pub(crate) struct Opener {
     sealed: Result<(Recipient, Trust), Refusal>,
+    pinned: PinnedKeys,
+    sealed_only: bool,
     key: Option<Arc<StateKey>>,
 }
 
 impl Opener {
     pub(crate) fn load(sources: &Sources) -> Self {
-        let sealed = recipient(sources).and_then(|recipient| Ok((recipient, trust(sources)?)));
-        // What is remembered can be checked even where nothing is trusted.
-        let key = recipient(sources).ok().and_then(|recipient| StateKey::of(&recipient));
-        Self { sealed, key: key.map(Arc::new) }
+        let recipient = recipient(sources);
+        let key = match &recipient {
+            Ok(recipient) => recipient.state_key().ok(),
+            // A deployment of the key format has no secret of its own. What it keeps is guarded against accident only.
+            Err(_) if sources.recipient.is_none() && !sources.pinned.is_empty() => {
+                Some(StateKey::from_secret(sources.site.installation.as_bytes()))
+            }
+            Err(_) => None,
+        };
+        Self {
+            sealed: recipient.and_then(|recipient| Ok((recipient, trust(sources)?))),
+            pinned: sources.pinned.clone(),
+            sealed_only: sources.site.sealed_only,
+            key: key.map(Arc::new),
+        }
     }
 
     /// The key that protects what is remembered.
@@ -28,10 +40,27 @@ impl Opener {
         self.key.as_ref()
     }
 
+    /// Opens a token by its format: five dotted parts are sealed, three are a license in key format.
     pub(crate) fn open(&self, token: &str, at: Timestamp) -> Result<VerifiedLicense, NotOpened> {
+        if token.split('.').count() == 3 {
+            return self.open_key(token);
+        }
         let (recipient, trust) =
             self.sealed.as_ref().map_err(|refusal| NotOpened::Refused(refusal.clone()))?;
         envelope::open(token, recipient, trust, at).map_err(NotOpened::from)
+    }
+
+    fn open_key(&self, token: &str) -> Result<VerifiedLicense, NotOpened> {
+        let refused = |detail: &str| NotOpened::Refused(Refusal::new("format", detail.to_owned()));
+        if self.sealed_only {
+            return Err(refused(
+                "a license in key format is refused where `packaging` is `server` or `container`",
+            ));
+        }
+        if self.pinned.is_empty() {
+            return Err(refused("this build accepts no license in key format"));
+        }
+        envelope::open_key(token, &self.pinned).map_err(NotOpened::from)
     }
 }
 
@@ -43,19 +72,13 @@ pub(crate) enum NotOpened {
 
 impl From<EnvelopeError> for NotOpened {
     fn from(error: EnvelopeError) -> Self {
-        let refusal = Refusal::new(error.stage().as_str(), error.to_string());
-        if refusal.stage == "revoked" { Self::Revoked(refusal) } else { Self::Refused(refusal) }
+        let stage = match &error {
+            EnvelopeError::UnknownKey { .. } => "format",
+            error => error.stage().as_str(),
+        };
+        let refusal = Refusal::new(stage, error.to_string());
+        if error.is_revoked() { Self::Revoked(refusal) } else { Self::Refused(refusal) }
     }
-}
-
-/// From when on a license must be opened again to be believed.
-pub(crate) fn reopen_at(license: &VerifiedLicense) -> Timestamp {
-    license.chain_expires_at()
-}
-
-/// When the first of the revocation lists that were looked at is due.
-pub(crate) fn lists_fresh_until(_license: &VerifiedLicense) -> Option<Timestamp> {
-    None
 }
 
 fn recipient(sources: &Sources) -> Result<Recipient, Refusal> {
@@ -74,8 +97,12 @@ fn trust(sources: &Sources) -> Result<Trust, Refusal> {
     let trust = Trust::from_pem(&read("trust", bundle)?)
         .map_err(|error| Refusal::new("trust", error.to_string()))?
         .requiring_eku(settings.signing_eku.clone())
-        .requiring_policies(settings.required_policies.clone());
-    Ok(trust)
+        .requiring_policies(settings.required_policies.clone())
+        .partners(settings.partners.clone());
+    let Some(bundle) = &settings.crl_bundle else { return Ok(trust) };
+    let crls = Crls::from_pem(&read("revocation", bundle)?)
+        .map_err(|error| Refusal::new("revocation", error.to_string()))?;
+    Ok(trust.checking_crls(crls))
 }
 
 fn not_configured(stage: &'static str, what: &str) -> Refusal {
@@ -85,34 +112,4 @@ fn not_configured(stage: &'static str, what: &str) -> Refusal {
 fn read(stage: &'static str, path: &Path) -> Result<String, Refusal> {
     fs::read_to_string(path)
         .map_err(|error| Refusal::new(stage, format!("failed to read `{}`: {error}", path.display())))
-}
-
-/// Protects what this deployment keeps for itself.
-pub(crate) struct StateKey([u8; 32]);
-
-impl StateKey {
-    fn of(recipient: &Recipient) -> Option<Self> {
-        let pem = recipient.to_pem().ok()?;
-        Some(Self(Sha256::digest(pem.as_bytes()).into()))
-    }
-
-    pub(crate) fn protect(&self, label: &str, content: &str) -> String {
-        format!("{}.{content}", self.proof(label, content))
-    }
-
-    pub(crate) fn check<'n>(&self, label: &str, note: &'n str) -> Option<&'n str> {
-        let (proof, content) = note.split_once('.')?;
-        (proof == self.proof(label, content)).then_some(content)
-    }
-
-    fn proof(&self, label: &str, content: &str) -> String {
-        let round = |pad: u8, message: &[u8]| -> [u8; 32] {
-            let mut block = [pad; 64];
-            block.iter_mut().zip(self.0).for_each(|(byte, key)| *byte ^= key);
-            Sha256::new().chain_update(block).chain_update(message).finalize().into()
-        };
-        let message = format!("{}:{label}:{content}", label.len());
-        let proof = round(0x5c, &round(0x36, message.as_bytes()));
-        proof.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use envelope::{
-    Authority, MAX_TOKEN_BYTES,
+    Authority, MAX_TOKEN_BYTES, Partners, PinnedKeys,
     development::MAX_DAYS,
     oid::{self, ObjectIdentifier},
 };
@@ -33,6 +34,8 @@ pub struct Sources {
     pub recipient: Option<RecipientKey>,
     /// `license.trust.*`.
     pub trust: TrustSettings,
+    /// The keys of the key format. They come with a vendor's build, never from configuration.
+    pub pinned: PinnedKeys,
     /// What this deployment is.
     pub site: Site,
     /// `license.runtime.*`.
@@ -57,6 +60,10 @@ pub struct TrustSettings {
     pub signing_eku: Vec<ObjectIdentifier>,
     /// `license.trust.required-policy-oids`.
     pub required_policies: Vec<ObjectIdentifier>,
+    /// `license.trust.partner-ca-policy-oid` and `license.trust.partner-allowed-policy-oids`.
+    pub partners: Partners,
+    /// `license.trust.crl-bundle-path`. With it, a certificate that no current list vouches for is refused.
+    pub crl_bundle: Option<PathBuf>,
 }
 
 /// The deployment that a license must be meant for.
@@ -101,12 +108,19 @@ impl RuntimeSettings {
 }
 
 impl TrustSettings {
-    /// The signer must carry our extended key usage, signer and intermediates our policy.
+    /// The signer must carry our extended key usage, signer and intermediates our policy. Partners may sign for no
+    /// product, until it is stated which policy stands for it. No revocation lists are asked.
     pub fn standard(root_bundle: Option<PathBuf>) -> Self {
         Self {
             root_bundle,
             signing_eku: vec![oid::LICENSE_SIGNING_EKU],
             required_policies: vec![oid::LICENSE_SIGNING_POLICY],
+            partners: Partners {
+                markers: vec![oid::PARTNER_CA_POLICY],
+                allowed: Vec::new(),
+                products: BTreeMap::new(),
+            },
+            crl_bundle: None,
         }
     }
 }
@@ -251,6 +265,7 @@ impl Sources {
             development.as_ref(),
             recipient.as_ref().map(|key| &key.path),
             trust.root_bundle.as_ref(),
+            trust.crl_bundle.as_ref(),
         ];
         files.into_iter().flatten().map(|path| Stamp::of(path)).collect()
     }

@@ -256,7 +256,7 @@ impl State {
 
     /// When the clock alone will change it next.
     pub fn next_edge(&self) -> Option<Timestamp> {
-        let reopened = |held: &Held| crate::opening::reopen_at(&held.license);
+        let reopened = |held: &Held| held.license.reopen_at();
         match self {
             Self::Active(Active { held }) => Some(held.license.claims().expires_at.min(reopened(held))),
             Self::Grace(Grace { held }) => Some(held.grace_until.min(reopened(held))),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use descriptors::grant::LicenseStatus;
 
-use crate::{Snapshot, opening, state::State};
+use crate::{Snapshot, state::State};
 
 /// How long before a revocation list is due a warning is.
 const LISTS_DUE_DAYS: i64 = 7;
@@ -117,8 +117,7 @@ impl Snapshot {
             if end < held.grace_until() && within(end, longest) {
                 warn(WarningCode::SignerExpires, end, "a certificate of the license's signer expires");
             }
-            if let Some(due) = opening::lists_fresh_until(license).filter(|due| within(*due, LISTS_DUE_DAYS))
-            {
+            if let Some(due) = license.lists_fresh_until().filter(|due| within(*due, LISTS_DUE_DAYS)) {
                 let what =
                     "a certificate revocation list is due, and licenses are refused until it is replaced,";
                 warn(WarningCode::RevocationListDue, due, what);

@@ -11,7 +11,7 @@ use chancery_license::{
 };
 use descriptors::grant::{FeatureValue, Grant, LicenseStatus, ProductGrant};
 use envelope::{
-    Claims, MAX_TOKEN_BYTES, Recipient,
+    Claims, MAX_TOKEN_BYTES, PinnedKeys, Recipient,
     authoring::{Root, Signer},
     claims::{Binding, Party, Schema},
     development::DevelopmentAuthority,
@@ -88,6 +88,7 @@ impl Site {
                 path: folder.path().join("key.pem"),
             }),
             trust: TrustSettings::standard(Some(folder.path().join("roots.pem"))),
+            pinned: PinnedKeys::none(),
             site: Deployment {
                 installation: "site-1".to_owned(),
                 owner: None,

@@ -3,7 +3,7 @@ use std::{fs, sync::Arc};
 use audit::{MemorySink, Recorder};
 use descriptors::{catalog::Catalog, grant::Grant};
 use envelope::{
-    Claims, Recipient,
+    Claims, PinnedKeys, Recipient,
     claims::{Binding, Party, Schema},
     development::DevelopmentAuthority,
 };
@@ -87,6 +87,7 @@ fn sources(testkit: &Testkit, folder: &TempDir) -> Sources {
         development: None,
         recipient: None,
         trust: TrustSettings::standard(None),
+        pinned: PinnedKeys::none(),
         site: Site {
             installation: INSTALLATION.to_owned(),
             owner: None,

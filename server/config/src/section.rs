@@ -1,6 +1,7 @@
 //! The sections, in the order of the file. Their documentation is the operators'.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::PathBuf,
@@ -11,7 +12,10 @@ use descriptors::{
     coverage::{AllowlistEntry, CoveragePolicy, GapMode},
     descriptor::DeploymentShape,
 };
-use envelope::oid::{self, ObjectIdentifier};
+use envelope::{
+    Partners, PinnedKeys,
+    oid::{self, ObjectIdentifier},
+};
 use jiff::SignedDuration;
 use license::{RecipientKey, RuntimeSettings, Site, Sources, TrustSettings};
 use schemars::JsonSchema;
@@ -137,6 +141,19 @@ pub struct Trust {
     #[serde(deserialize_with = "identifiers")]
     #[schemars(with = "String")]
     pub required_policy_oids: Vec<ObjectIdentifier>,
+    /// Certificate policies that mark an intermediate as a partner's, separated by commas. Empty turns the check off.
+    #[serde(deserialize_with = "identifiers")]
+    #[schemars(with = "String")]
+    pub partner_ca_policy_oid: Vec<ObjectIdentifier>,
+    /// Product policies that partners may sign for, separated by commas. Empty turns this check off; a partner still signs
+    /// only for products whose policy its certificates carry.
+    #[serde(deserialize_with = "identifiers")]
+    #[schemars(with = "String")]
+    pub partner_allowed_policy_oids: Vec<ObjectIdentifier>,
+    /// Certificate revocation lists, in PEM. Where stated, a license is refused unless a current list vouches for each
+    /// certificate.
+    #[schemars(extend("format" = "path"))]
+    pub crl_bundle_path: Option<PathBuf>,
 }
 
 /// `[license.dev]`
@@ -253,7 +270,15 @@ impl Config {
                 root_bundle: trust.root_ca_bundle_path.clone(),
                 signing_eku: trust.license_signing_eku.clone(),
                 required_policies: trust.required_policy_oids.clone(),
+                partners: Partners {
+                    markers: trust.partner_ca_policy_oid.clone(),
+                    allowed: trust.partner_allowed_policy_oids.clone(),
+                    // No product of ours states a policy, so partners sign for none.
+                    products: BTreeMap::new(),
+                },
+                crl_bundle: trust.crl_bundle_path.clone(),
             },
+            pinned: PinnedKeys::none(),
             site: Site {
                 installation: self.deployment.id.clone(),
                 owner: installation_owner.clone(),
@@ -296,6 +321,9 @@ impl Default for Trust {
             root_ca_bundle_path: None,
             license_signing_eku: vec![oid::LICENSE_SIGNING_EKU],
             required_policy_oids: vec![oid::LICENSE_SIGNING_POLICY],
+            partner_ca_policy_oid: vec![oid::PARTNER_CA_POLICY],
+            partner_allowed_policy_oids: Vec::new(),
+            crl_bundle_path: None,
         }
     }
 }
