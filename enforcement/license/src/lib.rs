@@ -42,7 +42,9 @@ pub use install::{InstallError, Installation, Preview, Replaced};
 pub use memory::{MIGRATIONS, Memory, MemoryError};
 pub use projection::{BlockedClock, LicenseProjection, ProductSummary};
 pub use reading::{Refusal, SourceKind};
-pub use request::{MadeRequest, RequestDesk, RequestState, RequestWish, RequestingError};
+pub use request::{
+    Contact, ContactRole, MadeRequest, RequestDesk, RequestState, RequestWish, RequestingError, Wanted,
+};
 pub use running::RunningLicense;
 pub use snapshot::Snapshot;
 pub use source::{RecipientKey, RuntimeSettings, Site, Sources, TrustSettings};

@@ -9,11 +9,13 @@ use std::{
 
 use envelope::{
     Recipient, RecipientError,
-    request::{Contact, LicenseRequest, RequestDocument, RequestError, SignedRequest, Wanted},
+    request::{LicenseRequest, RequestDocument, RequestError, SignedRequest},
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use envelope::request::{Contact, ContactRole, Wanted};
 
 use crate::{RecipientKey, Sources};
 
