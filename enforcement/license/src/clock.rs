@@ -45,7 +45,7 @@ impl Rollback {
                  with a license that was issued later"
             ),
             None => format!(
-                "the clock says {now}, and the stored time of the last run was changed; this ends with a license that \
+                "the clock says {now}, and the time that was stored before was changed or cannot be read; this ends with a license that \
                  was issued later"
             ),
         }
@@ -93,11 +93,12 @@ impl ClockGuard {
         self.issued = self.issued.max(issued);
     }
 
-    /// Takes in a time that some other stored thing bears witness to.
-    pub(crate) fn witness(&mut self, seen: Timestamp, epoch: i64) {
+    /// Takes in a time that some other note bears witness to, and the license it is about.
+    pub(crate) fn witness(&mut self, seen: Timestamp, issued: Option<Timestamp>, epoch: i64) {
         if epoch >= self.epoch {
             self.seen = self.seen.max(Some(seen));
         }
+        self.issued = self.issued.max(issued);
     }
 
     /// The stored time was changed by somebody, so nothing is known of the past.

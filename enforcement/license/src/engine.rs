@@ -44,11 +44,8 @@ pub(crate) struct Engine {
     unkept: BTreeMap<Name, (Note, bool)>,
     recalled: Recalled,
     installed: Slot<Installed>,
-    good: Option<Good>,
-    good_is_new: bool,
-    good_changed: bool,
+    good: KnownGood,
     unreadable: Option<Unreadable>,
-    confirmed: bool,
     look_again_at: Option<Timestamp>,
     /// Warnings that were given, by what makes each one.
     said: BTreeSet<String>,
@@ -60,9 +57,21 @@ pub(crate) struct Engine {
     state: State,
 }
 
+/// The license that was last read well.
+struct KnownGood {
+    note: Option<Good>,
+    /// It is not kept yet.
+    is_new: bool,
+    /// Somebody changed the note that was kept.
+    is_changed: bool,
+    /// The source still says so.
+    is_confirmed: bool,
+}
+
 /// How the memory stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Recalled {
+    /// Not once so far: whether a license is installed is not known.
     Never,
     Well,
     Failed,
@@ -107,11 +116,8 @@ impl Engine {
             unkept: BTreeMap::new(),
             recalled: Recalled::Never,
             installed: Slot::Empty,
-            good: None,
-            good_is_new: false,
-            good_changed: false,
+            good: KnownGood { note: None, is_new: false, is_changed: false, is_confirmed: false },
             unreadable: None,
-            confirmed: false,
             look_again_at: None,
             said: BTreeSet::new(),
             is_heard: false,
@@ -138,8 +144,9 @@ impl Engine {
             self.state = state.at(clock.as_ref().map_err(|rollback| *rollback));
         }
         self.note_time(now);
+        let turn = self.turn(&before, looked, now);
         self.write_notes(now);
-        self.turn(&before, looked, now)
+        turn
     }
 
     /// The notes that are to be written; whether each is to replace what is there.
@@ -232,6 +239,7 @@ impl Engine {
             at: now,
             by: by.to_owned(),
             previous: self.snapshot().license_id().map(str::to_owned),
+            issued_at: candidate.and_then(|candidate| issued_at(&candidate.state)),
             epoch: guard.epoch(),
         };
         let heals = candidate.is_some_and(|candidate| candidate.heals);
@@ -270,6 +278,7 @@ impl Engine {
     fn take_in(&mut self, recall: Recall) -> bool {
         let before = self.recalled;
         match recall {
+            Recall::Failed if self.recalled == Recalled::Never => {}
             Recall::Failed => self.recalled = Recalled::Failed,
             Recall::Changes(rows) => {
                 self.recalled = Recalled::Well;
@@ -313,22 +322,24 @@ impl Engine {
 
     fn recall_installed(&mut self, key: &StateKey) {
         self.installed = Installed::recall(key, self.rows.get(&Name::Installed));
-        if let Slot::Kept(Installed { at, epoch, .. }) = &self.installed {
-            self.guard.witness(*at, *epoch);
+        if let Slot::Kept(Installed { at, issued_at, epoch, .. }) = &self.installed {
+            self.guard.witness(*at, *issued_at, *epoch);
         }
     }
 
     fn recall_license(&mut self, key: &StateKey) {
         match Good::recall(key, self.rows.get(&Name::LastGood)) {
             Slot::Kept(good) => {
-                self.good_changed = false;
-                self.guard.witness(good.read_at, good.epoch);
-                if self.good.as_ref().is_none_or(|known| known.mark() < good.mark()) {
-                    self.good = Some(good);
+                self.good.is_changed = false;
+                self.guard.witness(good.read_at, good.issued_at, good.epoch);
+                let is_later = self.good.note.as_ref().is_none_or(|known| known.mark() < good.mark());
+                // What this process reads itself counts more than what another one read.
+                if is_later && !self.good.is_confirmed {
+                    self.good.note = Some(good);
                 }
             }
-            Slot::Changed => self.good_changed = true,
-            Slot::Empty | Slot::Unreadable => self.good_changed = false,
+            Slot::Changed => self.good.is_changed = true,
+            Slot::Empty | Slot::Unreadable => self.good.is_changed = false,
         }
     }
 
@@ -341,7 +352,6 @@ impl Engine {
 
     fn installed_token(&self) -> Slot<SecretString> {
         match (&self.installed, self.recalled) {
-            // Whether one is installed is not known, or the one that is cannot be read.
             (_, Recalled::Never)
             | (Slot::Kept(Installed { token: Some(_), .. }) | Slot::Changed, Recalled::Failed) => {
                 Slot::Unreadable
@@ -361,17 +371,22 @@ impl Engine {
         };
         let reading = self.judge(sources, found, now);
         self.unreadable = None;
-        self.confirmed = false;
+        self.good.is_confirmed = false;
         match reading {
             Reading::Verified(license) => {
                 let issued_at = license.issued_at();
                 let clock = self.guard.check(now, Some(issued_at));
                 let read_at = clock.as_ref().map_or(now, SafeClock::now);
-                self.good =
-                    Some(Good { token, source: license.source(), read_at, epoch: self.guard.epoch() });
-                self.good_is_new = true;
-                self.good_changed = false;
-                self.confirmed = true;
+                self.good.note = Some(Good {
+                    token,
+                    source: license.source(),
+                    issued_at: Some(issued_at),
+                    read_at,
+                    epoch: self.guard.epoch(),
+                });
+                self.good.is_new = true;
+                self.good.is_changed = false;
+                self.good.is_confirmed = true;
                 match clock {
                     Ok(clock) => {
                         self.guard.advance(&clock, Some(issued_at));
@@ -419,10 +434,10 @@ impl Engine {
     /// The license that was last read well, in place of one that cannot be read.
     fn stand_in(&mut self, sources: &Sources, source: Unreadable, now: Timestamp) -> State {
         let unable = |why: &str| Unreadable { detail: format!("{}; {why}", source.detail), ..source.clone() };
-        if self.good_changed && self.good.is_none() {
+        if self.good.is_changed && self.good.note.is_none() {
             return unable("memory: the last-good snapshot was changed, so it does not stand in").give_up();
         }
-        let (Some(opener), Some(good)) = (&self.opener, &self.good) else { return source.give_up() };
+        let (Some(opener), Some(good)) = (&self.opener, &self.good.note) else { return source.give_up() };
         let (Some(token), true) = (&good.token, good.source == source.source) else {
             return source.give_up();
         };
@@ -448,8 +463,7 @@ impl Engine {
     }
 
     fn check_held(&self, now: Timestamp) -> Result<SafeClock, Rollback> {
-        let issued_at = self.state.held().map(|held| held.license().claims().issued_at);
-        self.guard.check(now, issued_at)
+        self.guard.check(now, issued_at(&self.state))
     }
 
     /// When the source must be looked at although nothing changed.
@@ -465,10 +479,9 @@ impl Engine {
     /// A clock that is safe has been seen, and what was read is still there.
     fn note_time(&mut self, now: Timestamp) {
         let Ok(clock) = self.check_held(now) else { return };
-        let issued_at = self.state.held().map(|held| held.license().claims().issued_at);
-        self.guard.advance(&clock, issued_at);
+        self.guard.advance(&clock, issued_at(&self.state));
         let well = self.recalled != Recalled::Failed;
-        if let Some(good) = self.good.as_mut().filter(|_| self.confirmed && well) {
+        if let Some(good) = self.good.note.as_mut().filter(|_| self.good.is_confirmed && well) {
             (good.read_at, good.epoch) = (clock.now(), self.guard.epoch());
         }
     }
@@ -490,8 +503,8 @@ impl Engine {
             self.put_down(note, replace);
             self.kept_time = Some(now);
         }
-        if self.good_is_new || is_due(self.kept_license, KEEP_LICENSE) {
-            let Some(good) = &self.good else { return };
+        if self.good.is_new || is_due(self.kept_license, KEEP_LICENSE) {
+            let Some(good) = &self.good.note else { return };
             let there = Good::recall(&key, self.rows.get(&Name::LastGood));
             let is_kept =
                 matches!(&there, Slot::Kept(there) if same(there.token.as_ref(), good.token.as_ref()));
@@ -500,7 +513,7 @@ impl Engine {
                 self.put_down(note, !is_kept);
                 self.kept_license = Some(now);
             }
-            self.good_is_new = false;
+            self.good.is_new = false;
         }
     }
 
@@ -521,7 +534,7 @@ impl Engine {
     }
 
     fn memory_trouble(&self) -> Option<String> {
-        if self.good_changed {
+        if self.good.is_changed {
             return Some("the last-good snapshot was changed, or the recipient key was replaced".to_owned());
         }
         match self.recalled {
@@ -555,6 +568,10 @@ impl Engine {
         let is_new = looked || is_news || before.memory != snapshot.memory;
         Turn { snapshot: is_new.then_some(snapshot), changed, warnings }
     }
+}
+
+fn issued_at(state: &State) -> Option<Timestamp> {
+    state.held().map(|held| held.license().claims().issued_at)
 }
 
 fn same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {

@@ -204,7 +204,8 @@ pub(crate) struct Installed {
     pub(crate) at: Timestamp,
     pub(crate) by: String,
     pub(crate) previous: Option<String>,
-    /// Of the times, when it was installed.
+    /// When the license was issued.
+    pub(crate) issued_at: Option<Timestamp>,
     pub(crate) epoch: i64,
 }
 
@@ -223,6 +224,7 @@ pub(crate) struct Good {
     #[serde(with = "secret")]
     pub(crate) token: Option<SecretString>,
     pub(crate) source: SourceKind,
+    pub(crate) issued_at: Option<Timestamp>,
     pub(crate) read_at: Timestamp,
     pub(crate) epoch: i64,
 }
@@ -242,7 +244,7 @@ pub(crate) struct Seen {
     pub(crate) time: Timestamp,
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) epoch: i64,
-    /// What was said already, where nothing else keeps it.
+    /// Warnings that were given already.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) said: Vec<String>,
 }

@@ -156,7 +156,8 @@ impl Sources {
                 return Found::Refused(Refusal::new("memory", detail.to_owned()));
             }
             Slot::Unreadable => {
-                let (source, detail) = (SourceKind::Installed, "the database does not answer".to_owned());
+                let (source, detail) =
+                    (SourceKind::Installed, "what is installed cannot be read from the database".to_owned());
                 return Found::Unreadable(Unreadable { source, detail, is_gone: false });
             }
             Slot::Empty => {}

@@ -220,12 +220,13 @@ impl State {
             (Self::Recovery(state), Ok(clock)) => state.at(clock),
             (Self::Invalid(state), Ok(clock)) => state.at(clock),
             (Self::Blocked(state), Ok(clock)) => state.lift(clock),
-            (Self::Active(Active { held }), Err(rollback))
-            | (Self::Grace(Grace { held }), Err(rollback))
-            | (Self::Expired(Expired { held }), Err(rollback))
-            | (Self::Invalid(Invalid { early: Some(held), .. }), Err(rollback)) => {
-                Verified(held).block(rollback)
-            }
+            (
+                Self::Active(Active { held })
+                | Self::Grace(Grace { held })
+                | Self::Expired(Expired { held })
+                | Self::Invalid(Invalid { early: Some(held), .. }),
+                Err(rollback),
+            ) => Verified(held).block(rollback),
             (Self::Recovery(Recovery { why, last_good }), Err(rollback)) => why.block(last_good, rollback),
             (
                 state @ (Self::Unenforced(_)

@@ -29,7 +29,7 @@ impl Files {
         let files = self.clone();
         blocking(move || {
             let paths = Name::ALL.into_iter().filter_map(|name| Some((name, files.path(name)?)));
-            paths.map(|(name, path)| Ok((name, read(path)?))).collect()
+            Ok(paths.map(|(name, path)| (name, read(path))).collect())
         })
         .await
     }
@@ -38,7 +38,7 @@ impl Files {
         let Some(path) = self.path(note.name).cloned() else { return Ok(()) };
         let row = note.row.clone();
         blocking(move || {
-            if !replace && read(&path)?.is_some_and(|there| there.mark >= row.mark) {
+            if !replace && read(&path).is_some_and(|there| there.mark >= row.mark) {
                 return Ok(());
             }
             write(&path, &row).map_err(|source| MemoryError::File { path, source })
@@ -53,15 +53,14 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
-/// A file that is not as we write it is a note that nobody believes.
-fn read(path: &Path) -> Result<Option<Row>, MemoryError> {
-    let text = match fs::read(path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(MemoryError::File { path: path.to_owned(), source }),
-    };
+/// A file that is not as we write it, or that cannot be read, is a note that nobody believes.
+fn read(path: &Path) -> Option<Row> {
     let broken = Row { mark: Mark { epoch: -1, version: -1 }, content: String::new() };
-    Ok(Some(parse(&text).unwrap_or(broken)))
+    match fs::read_to_string(path) {
+        Ok(text) => Some(parse(&text).unwrap_or(broken)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(_) => Some(broken),
+    }
 }
 
 fn parse(text: &str) -> Option<Row> {
