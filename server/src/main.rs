@@ -1,6 +1,8 @@
 //! `chancery`: the server and the operators' tool.
 
 mod commands;
+mod metrics;
+mod notices;
 mod quickstart;
 mod serve;
 mod wire;

@@ -142,17 +142,17 @@ impl RequestDesk {
     pub fn make(&self, wish: RequestWish, id: &str, at: Timestamp) -> Result<MadeRequest, RequestingError> {
         let key = self.key.as_ref().ok_or(RequestingError::NotConfigured)?;
         if let Some(recipient) = key.read()? {
-            return Ok(made(self.sign(wish, id, at, &recipient)?, false));
+            return Ok(made(&self.sign(wish, id, at, &recipient)?, false));
         }
         // Signed before it is kept: what would be refused leaves no key behind.
         let recipient = Recipient::generate(&key.id).map_err(|source| key.refused(source))?;
         let signed = self.sign(wish.clone(), id, at, &recipient)?;
         if key.keep(&recipient, id)? {
-            return Ok(made(signed, true));
+            return Ok(made(&signed, true));
         }
         // Somebody else was faster, and their key is the one.
         let recipient = key.read()?.ok_or_else(|| key.failed("read", io::ErrorKind::NotFound.into()))?;
-        Ok(made(self.sign(wish, id, at, &recipient)?, false))
+        Ok(made(&self.sign(wish, id, at, &recipient)?, false))
     }
 
     fn sign(
@@ -184,7 +184,7 @@ impl RequestDesk {
     }
 }
 
-fn made(signed: SignedRequest, key_made: bool) -> MadeRequest {
+fn made(signed: &SignedRequest, key_made: bool) -> MadeRequest {
     let request = signed.request();
     MadeRequest {
         request: request.document().clone(),

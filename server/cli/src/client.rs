@@ -3,7 +3,9 @@
 use std::{
     fmt, fs,
     io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -90,6 +92,15 @@ impl Server {
         writeln!(io::stderr(), "{}", refusal(status, &body, retry_after.as_deref(), command))?;
         Ok(None)
     }
+}
+
+/// Whether a server of ours answers at this address.
+pub async fn is_served(address: SocketAddr) -> bool {
+    let host = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let url = format!("http://{}/healthz", SocketAddr::new(host, address.port()));
+    let request = reqwest::Client::new().get(url).timeout(Duration::from_secs(2)).send();
+    let Ok(response) = request.await else { return false };
+    response.json::<Value>().await.is_ok_and(|body| body["status"] == "ok")
 }
 
 /// Calls a command and prints its answer. Returns whether it succeeded.

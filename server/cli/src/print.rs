@@ -8,7 +8,7 @@ use descriptors::{
     denial::Reason,
 };
 use license::{Diff, LicenseProjection};
-use pipeline::{ExplanationView, QuotaChange, SimulatedDecision, Simulation};
+use pipeline::{CommandChange, ExplanationView, QuotaChange, SimulatedDecision, Simulation};
 use serde::Serialize;
 
 /// Prints a value as indented JSON.
@@ -169,13 +169,13 @@ pub fn diff(diff: &Diff) -> String {
 pub fn simulation(simulation: &Simulation) -> String {
     let mut text =
         format!("license {} -> {}\n", simulation.status_before.as_str(), simulation.status_after.as_str());
-    let groups: [(&str, fn(bool, bool) -> bool); 3] = [
-        ("refused from then on", |before, after| before && !after),
-        ("allowed from then on", |before, after| !before && after),
-        ("refused for another reason", |before, after| !before && !after),
-    ];
-    for (heading, is_one) in groups {
-        let changes = simulation.commands.iter().filter(|it| is_one(it.before.runs, it.after.runs));
+    for (heading, before, after) in [
+        ("refused from then on", true, false),
+        ("allowed from then on", false, true),
+        ("refused for another reason", false, false),
+    ] {
+        let is_one = |it: &&CommandChange| (it.before.runs, it.after.runs) == (before, after);
+        let changes = simulation.commands.iter().filter(is_one);
         let lines: Vec<_> = changes
             .map(|it| {
                 format!("  {:<40} {} -> {}\n", it.command, verdict_of(&it.before), verdict_of(&it.after))

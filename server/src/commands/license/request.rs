@@ -47,20 +47,14 @@ pub(super) async fn run(args: Request) -> anyhow::Result<bool> {
         print::json(&made)?;
         return Ok(true);
     }
-    match &args.out {
-        Some(file) => {
-            print::text(&format!(
-                "{}\nsend `{}`, or paste `{}` into a mail\n",
-                told(&made),
-                file.display(),
-                pasteable(file).display()
-            ))?;
-        }
-        None => {
-            eprint!("{}", told(&made));
-            print::text(&made.armored)?;
-        }
-    }
+    let Some(file) = &args.out else {
+        eprint!("{}", told(&made));
+        print::text(&made.armored)?;
+        return Ok(true);
+    };
+    let (file, pasteable) = (file.display(), pasteable(file));
+    let pasteable = pasteable.display();
+    print::text(&format!("{}\nsend `{file}`, or paste `{pasteable}` into a mail\n", told(&made)))?;
     Ok(true)
 }
 
