@@ -45,7 +45,8 @@ pub const MAX_ENTRIES: usize = 32;
 /// The longest installation id, in characters: it is a common name (RFC 5280, ub-common-name).
 pub const MAX_INSTALLATION_ID_CHARS: usize = 64;
 
-const TYPE: &str = "chancery-license-request+jws";
+/// `typ` in the header of a request.
+pub const REQUEST_TYPE: &str = "chancery-license-request+jws";
 
 /// The document that is signed, schema version 1. Unknown members are refused.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -263,13 +264,13 @@ impl LicenseRequest {
             [header, payload, signature].map(Base64UrlUnpadded::decode_vec);
         let header: Header = serde_json::from_slice(&header_json.map_err(|_| RequestError::NotCompact)?)
             .map_err(|_| RequestError::Header)?;
-        if header.typ != TYPE {
+        if header.typ != REQUEST_TYPE {
             return Err(RequestError::Header);
         }
 
         // The key is inside what it signs, so the document is read first. It is trusted with nothing but its own key.
         let document = RequestDocument::parse(&payload.map_err(|_| RequestError::NotCompact)?)?;
-        let jwk = Map::from(document.recipient.clone());
+        let jwk = required_members(&Map::from(document.recipient.clone())).ok_or(RequestError::CannotSign)?;
         let key = PublicKey::from_jwk(&jwk).map_err(|_| RequestError::CannotSign)?;
         let algorithm = SignatureAlgorithm::from_name(&header.alg).ok_or(RequestError::Header)?;
         if header.kid != document.recipient.key_id() {
@@ -281,7 +282,7 @@ impl LicenseRequest {
             return Err(RequestError::Signature);
         }
         check_signing_request(&document, &key)?;
-        Ok(Self { fingerprint: fingerprint(&jwk)?, document })
+        Ok(Self { fingerprint: thumbprint(jwk), document })
     }
 
     /// What it says.
@@ -366,7 +367,7 @@ impl Draft {
         };
         document.check()?;
 
-        let header = json!({ "alg": algorithm.name(), "kid": recipient.key_id(), "typ": TYPE });
+        let header = json!({ "alg": algorithm.name(), "kid": recipient.key_id(), "typ": REQUEST_TYPE });
         let payload =
             serde_json::to_vec(&document).map_err(|_| RequestError::Document { path: ".".to_owned() })?;
         let token = signing::compact(&header, &payload, algorithm, key)?;
@@ -542,17 +543,20 @@ fn common_name(request: &X509ReqRef) -> Option<String> {
     entries.next().is_none().then_some(name)
 }
 
-/// RFC 7638 with SHA-256: the required members of the key in the order of their names, without white space.
-fn fingerprint(jwk: &Map<String, Value>) -> Result<String, RequestError> {
-    let members: &[&str] = match jwk.get("kty").and_then(Value::as_str) {
-        Some("EC") => &["crv", "kty", "x", "y"],
-        Some("RSA") => &["e", "kty", "n"],
-        _ => return Err(RequestError::CannotSign),
+/// What makes the key of a JWK, in the order of RFC 7638, section 3. What the JWK says it is for is left out: of all that is
+/// signed, only the proof of possession may be by a key for encryption.
+fn required_members(jwk: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let members: &[&str] = match jwk.get("kty").and_then(Value::as_str)? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
     };
-    let required: Map<String, Value> =
-        members.iter().filter_map(|&member| Some((member.to_owned(), jwk.get(member)?.clone()))).collect();
-    let json = Value::Object(required).to_string();
-    Ok(hex::encode(sha256(json.as_bytes())))
+    members.iter().map(|&member| Some((member.to_owned(), jwk.get(member)?.clone()))).collect()
+}
+
+/// RFC 7638 with SHA-256, in lower-case hex.
+fn thumbprint(required: Map<String, Value>) -> String {
+    hex::encode(sha256(Value::Object(required).to_string().as_bytes()))
 }
 
 #[cfg(test)]
@@ -571,8 +575,8 @@ mod tests {
             "alg": "RS256",
             "kid": "2011-04-29",
         });
-        let jwk = jwk.as_object().unwrap();
+        let required = required_members(jwk.as_object().unwrap()).unwrap();
         let expected = Base64UrlUnpadded::decode_vec("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs").unwrap();
-        assert_eq!(fingerprint(jwk).unwrap(), hex::encode(expected));
+        assert_eq!(thumbprint(required), hex::encode(expected));
     }
 }
