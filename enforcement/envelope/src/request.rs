@@ -316,7 +316,7 @@ impl RecipientPublic {
     /// SHA-256 thumbprint of the key (RFC 7638), in lower-case hex: that of every [`LicenseRequest`] it signs. Keys that
     /// cannot sign one have none.
     pub fn fingerprint(&self) -> Result<String, RequestError> {
-        fingerprint(&Map::from(self.clone()))
+        required_members(&Map::from(self.clone())).map(thumbprint).ok_or(RequestError::CannotSign)
     }
 }
 
