@@ -42,20 +42,21 @@ async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
 
     let desk = tempfile::tempdir().unwrap();
     let config = quickstart.path("chancery.toml").display().to_string();
-    let request = chancery(["license", "request", "--config", &config]);
-    assert!(request.status.success(), "{}", text(&request.stderr));
-    assert!(!text(&request.stdout).contains("\"d\""), "the private key stays");
-    fs::write(desk.path().join("request.json"), &request.stdout).unwrap();
+    let request = desk.path().join("request.jws");
+    let contact = "Ada Lovelace <ada@acme.example>:TECHNICAL";
+    let line = ["license", "request", "--organization", "Acme", "--contact", contact, "--out"];
+    let output = quickstart.chancery(line.into_iter().chain([request.to_str().unwrap()]));
+    assert!(output.status.success(), "{}", text(&output.stderr));
     fs::write(desk.path().join("template.toml"), TEMPLATE).unwrap();
     vendor(desk.path(), "ca init --dir pki --name Root");
     vendor(desk.path(), "ca signer --dir pki --name Signer");
-    vendor(desk.path(), "issue --dir pki --template template.toml --request request.json --out license.jwe");
+    vendor(desk.path(), "issue --dir pki --template template.toml --request request.jws --out license.jwe");
 
     fs::copy(desk.path().join("license.jwe"), quickstart.path("vendor.jwe")).unwrap();
     let own = quickstart.path("license.jwe").display().to_string();
     let output = chancery(["license", "inspect", &own, "--config", &config]);
     assert!(output.status.success(), "its own development license: {}", text(&output.stdout));
-    fs::copy(desk.path().join("pki/root.pem"), quickstart.path("root.pem")).unwrap();
+    fs::copy(desk.path().join("pki/authorities/root.pem"), quickstart.path("root.pem")).unwrap();
     let minted = desk.path().join("license.jwe").display().to_string();
     let output =
         chancery(["explain", "tenancy.children.create", "--config", &config, "--license", &minted, "--json"]);
