@@ -49,6 +49,7 @@ pub(crate) struct Engine {
     look_again_at: Option<Timestamp>,
     /// Warnings that were given, by what makes each one.
     said: BTreeSet<String>,
+    unsaid: BTreeMap<String, (Option<String>, Warning)>,
     /// There was a turn, so somebody may be listening.
     is_heard: bool,
     trouble: Option<String>,
@@ -90,9 +91,10 @@ pub(crate) struct Turn {
     /// What every call sees from now on, where that changed.
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) changed: Option<Notice>,
-    /// Warnings that were not given yet, each with what makes it one.
-    pub(crate) warnings: Vec<(String, Option<String>, Warning)>,
 }
+
+/// A warning that was not given yet: what makes it one, the license, and the warning.
+pub(crate) type Unsaid = (String, Option<String>, Warning);
 
 /// A license that somebody wants to install, judged as if it were.
 pub(crate) struct Candidate {
@@ -120,6 +122,7 @@ impl Engine {
             unreadable: None,
             look_again_at: None,
             said: BTreeSet::new(),
+            unsaid: BTreeMap::new(),
             is_heard: false,
             trouble: None,
             kept_time: None,
@@ -149,16 +152,31 @@ impl Engine {
         turn
     }
 
+    /// The warnings that are to be given.
+    pub(crate) fn unsaid(&self) -> Vec<Unsaid> {
+        self.unsaid.iter().map(|(step, (id, warning))| (step.clone(), id.clone(), warning.clone())).collect()
+    }
+
+    /// A warning was given, here or by another replica.
+    pub(crate) fn said(&mut self, step: String) {
+        self.unsaid.remove(&step);
+        self.said.insert(step);
+        // So that it is not said again after a restart.
+        self.kept_time = None;
+    }
+
     /// The notes that are to be written; whether each is to replace what is there.
     pub(crate) fn unkept(&self) -> Vec<(Note, bool)> {
         self.unkept.values().cloned().collect()
     }
 
     /// A note is written, or could not be.
-    pub(crate) fn kept(&mut self, name: Name, outcome: Result<(), String>) {
+    pub(crate) fn kept(&mut self, note: &Note, outcome: Result<(), String>) {
         match outcome {
             Ok(()) => {
-                self.unkept.remove(&name);
+                if self.unkept.get(&note.name).is_some_and(|(now, _)| now.row.mark == note.row.mark) {
+                    self.unkept.remove(&note.name);
+                }
                 self.trouble = None;
             }
             Err(trouble) => self.trouble = Some(trouble),
@@ -555,18 +573,15 @@ impl Engine {
             license_id: snapshot.license_id().map(str::to_owned),
             detail: snapshot.state().detail(),
         });
-        let mut warnings = Vec::new();
         let heard = std::mem::replace(&mut self.is_heard, true);
         for warning in snapshot.warnings(now).into_iter().filter(|_| heard) {
             let step = snapshot.step_of(&warning);
-            if self.said.insert(step.clone()) {
-                warnings.push((step, snapshot.license_id().map(str::to_owned), warning));
-                // So that it is not said again after a restart.
-                self.kept_time = None;
+            if !self.said.contains(&step) {
+                self.unsaid.insert(step, (snapshot.license_id().map(str::to_owned), warning));
             }
         }
         let is_new = looked || is_news || before.memory != snapshot.memory;
-        Turn { snapshot: is_new.then_some(snapshot), changed, warnings }
+        Turn { snapshot: is_new.then_some(snapshot), changed }
     }
 }
 

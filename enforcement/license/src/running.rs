@@ -110,13 +110,12 @@ impl RunningLicense {
     /// Reads the sources again, whether or not they seem changed, and publishes what they hold, in one step.
     pub fn refresh(&self, now: Timestamp) {
         if let Some(service) = &self.shared.service {
-            let turn = {
-                let mut engine = service.engine();
-                engine.look_again();
-                engine.advance(&service.sources, Recall::Changes(Vec::new()), now)
-            };
-            for warning in self.publish(turn) {
-                self.warn(warning);
+            let mut engine = service.engine();
+            engine.look_again();
+            self.shared.publish(engine.advance(&service.sources, Recall::Changes(Vec::new()), now));
+            for (step, license_id, warning) in engine.unsaid() {
+                engine.said(step);
+                self.shared.warn(license_id, warning);
             }
         }
     }
@@ -218,7 +217,7 @@ impl RunningLicense {
 
     async fn assess(&self, token: &str, now: Timestamp) -> Option<Candidate> {
         let token = SecretString::from(token.trim());
-        self.on_a_thread(move |service| service.engine().assess(&service.sources, &token, now)).await
+        self.on_a_thread(move |_, service| service.engine().assess(&service.sources, &token, now)).await
     }
 
     /// Keeps, then publishes.
@@ -232,71 +231,80 @@ impl RunningLicense {
             return Err(InstallError::Conflict);
         }
         let notes = std::iter::once(installed).chain(seen).collect();
-        let turn =
-            self.on_a_thread(move |service| service.engine().adopt(&service.sources, notes, now)).await;
-        self.tell(service, turn, now).await;
+        self.on_a_thread(move |shared, service| {
+            let mut engine = service.engine();
+            shared.publish(engine.adopt(&service.sources, notes, now));
+        })
+        .await;
+        self.follow_up(service, now).await;
         Ok(())
     }
 
     async fn turn(&self, service: &Service, recall: Recall, now: Timestamp) {
-        let turn =
-            self.on_a_thread(move |service| service.engine().advance(&service.sources, recall, now)).await;
-        self.tell(service, turn, now).await;
+        self.on_a_thread(move |shared, service| {
+            let mut engine = service.engine();
+            shared.publish(engine.advance(&service.sources, recall, now));
+        })
+        .await;
+        self.follow_up(service, now).await;
     }
 
-    /// Reading files and verifying signatures, where waiting hurts nobody. Publishing happens right there, so a caller
-    /// that is gone by then loses nothing.
+    /// Reading files and verifying signatures, where waiting hurts nobody. What is done in there is done, even if the
+    /// caller is gone by then: so a turn is published in there, and under the engine's lock, or an older one could be
+    /// published last.
     async fn on_a_thread<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Service) -> T + Send + 'static,
+        work: impl FnOnce(&Shared, &Service) -> T + Send + 'static,
     ) -> Option<T> {
         let shared = Arc::clone(&self.shared);
-        let done = spawn_blocking(move || shared.service.as_ref().map(work)).await;
+        let done =
+            spawn_blocking(move || shared.service.as_ref().map(|service| work(&shared, service))).await;
         done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
     }
 
-    /// Publishes a turn, writes what is to be kept, and gives the warnings that no other replica gave.
-    async fn tell(&self, service: &Service, turn: Option<Turn>, now: Timestamp) {
-        let Some(turn) = turn else { return };
-        let warnings = self.publish(turn);
+    /// Writes what is to be kept, and gives the warnings that no other replica gave. What is cut short here is done by
+    /// the next turn.
+    async fn follow_up(&self, service: &Service, now: Timestamp) {
         service.keep().await;
-        for warning in warnings {
-            let first = service.memory.is_first_to_say(&warning.0, now).await.unwrap_or_else(|error| {
+        let unsaid = service.engine().unsaid();
+        for (step, license_id, warning) in unsaid {
+            let first = service.memory.is_first_to_say(&step, now).await.unwrap_or_else(|error| {
                 tracing::warn!(error = chain(&error), "failed to ask whether a warning was given");
                 true
             });
+            service.engine().said(step);
             if first {
-                self.warn(warning);
+                self.shared.warn(license_id, warning);
             }
         }
     }
+}
 
+impl Shared {
     /// Makes a turn visible in one step.
-    fn publish(&self, turn: Turn) -> Vec<(String, Option<String>, Warning)> {
+    fn publish(&self, turn: Turn) {
         if let Some(snapshot) = turn.snapshot {
             let snapshot = Arc::new(snapshot);
-            self.shared.snapshot.store(Arc::clone(&snapshot));
-            self.shared.watch.send_replace(snapshot);
+            self.snapshot.store(Arc::clone(&snapshot));
+            self.watch.send_replace(snapshot);
         }
-        if let Some(notice) = turn.changed {
-            if let Notice::Changed { to, license_id, detail, .. } = &notice {
-                let (status, license, detail) = (to.as_str(), license_id.as_deref(), detail.as_deref());
-                if to.is_usable() {
-                    tracing::info!(status, license, detail, "license");
-                } else {
-                    tracing::warn!(status, license, detail, "no license is usable");
-                }
+        let Some(notice) = turn.changed else { return };
+        if let Notice::Changed { to, license_id, detail, .. } = &notice {
+            let (status, license, detail) = (to.as_str(), license_id.as_deref(), detail.as_deref());
+            if to.is_usable() {
+                tracing::info!(status, license, detail, "license");
+            } else {
+                tracing::warn!(status, license, detail, "no license is usable");
             }
-            // Nobody may be listening.
-            let _ = self.shared.notices.send(notice);
         }
-        turn.warnings
+        // Nobody may be listening.
+        let _ = self.notices.send(notice);
     }
 
-    fn warn(&self, (_, license_id, warning): (String, Option<String>, Warning)) {
+    fn warn(&self, license_id: Option<String>, warning: Warning) {
         let (code, license) = (warning.code.as_str(), license_id.as_deref());
         tracing::warn!(code, license, days_left = warning.days_left, "{}", warning.message);
-        let _ = self.shared.notices.send(Notice::Warned { license_id, warning });
+        let _ = self.notices.send(Notice::Warned { license_id, warning });
     }
 }
 
@@ -328,7 +336,7 @@ impl Service {
                     "failed to keep what the license needs to recover"
                 );
             }
-            self.engine().kept(note.name, kept);
+            self.engine().kept(&note, kept);
         }
     }
 }

@@ -338,7 +338,7 @@ laws! {
         for hours in [0, 1, 24, 25] {
             let license = kept.start(&site, now() + HOUR * hours).await;
             let mut notices = license.notices();
-            for seconds in 1..3 {
+            for seconds in 1..4 {
                 license.tick(now() + HOUR * hours + SignedDuration::from_secs(seconds)).await;
             }
             announced.push(std::iter::from_fn(|| notices.try_recv().ok()).count());
