@@ -7,19 +7,27 @@ use chancery_acceptance::{Quickstart, Vendor, Wanted, answer, text};
 use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use store::{Options, Store, sqlx};
 
 const LICENSE: &str = "/api/platform/admin/v1/application/license";
 const CONTACT: &str = "Ada Lovelace <ada@acme.example>:TECHNICAL,ADMINISTRATOR";
 
 /// A deployment that trusts this vendor, has no license and no key, and is not running.
-fn unlicensed(database: Database, vendor: &Vendor) -> Quickstart {
+async fn unlicensed(database: Database, vendor: &Vendor) -> Quickstart {
     let mut deployment = Quickstart::over(database);
     assert!(deployment.stop());
     fs::copy(vendor.root(), deployment.path("vendor-root.pem")).unwrap();
     deployment.configure(r#""root.pem""#, r#""vendor-root.pem""#);
     deployment.configure(r#""recipient.pem""#, r#""key/site.pem""#);
     deployment.configure("enabled = true\npath = \"license.jwe\"", "enabled = false");
+    deployment.configure("[deployment]", "public-url = \"https://platform.acme.example\"\n\n[deployment]");
     fs::create_dir(deployment.path("key")).unwrap();
+    // What was kept under the quickstart's key cannot be believed under the next one; docs/license-runtime.md says so.
+    let store = Store::open(deployment.database(), Options::default()).await.unwrap();
+    let mut work = store.begin().await.unwrap();
+    sqlx::query("DELETE FROM license_memory").execute(&mut *work).await.unwrap();
+    work.commit().await.unwrap();
+    store.close().await;
     deployment
 }
 
@@ -40,13 +48,13 @@ async fn status(deployment: &Quickstart) -> Value {
 /// `chancery license request` for this file.
 fn request(deployment: &Quickstart, out: &Path, more: &[&str]) -> Output {
     let line = ["license", "request", "--organization", "Acme", "--contact", CONTACT, "--json"];
-    let line = line.into_iter().chain(["--base-domain", "127.0.0.1", "--out", out.to_str().unwrap()]);
+    let line = line.into_iter().chain(["--out", out.to_str().unwrap()]);
     deployment.chancery(line.chain(more.iter().copied()))
 }
 
 async fn the_life_of_a_license(database: Database) {
     let vendor = Vendor::open();
-    let mut deployment = unlicensed(database, &vendor);
+    let mut deployment = unlicensed(database, &vendor).await;
 
     // The deployment makes its key and asks.
     let asked = deployment.path("request.jws");
@@ -182,7 +190,7 @@ async fn the_life_of_a_license_on_postgresql() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_license_is_asked_for_over_http_as_well() {
     let vendor = Vendor::open();
-    let mut deployment = unlicensed(Database::sqlite(), &vendor);
+    let mut deployment = unlicensed(Database::sqlite(), &vendor).await;
     deployment.start();
     let path = format!("{LICENSE}/request");
     let (_, state) = answer(deployment.request(Method::GET, &path)).await;
@@ -228,7 +236,7 @@ async fn a_license_is_asked_for_over_http_as_well() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_is_used_beyond_a_new_license_is_named_before_it_is_installed() {
     let vendor = Vendor::open();
-    let mut deployment = unlicensed(Database::sqlite(), &vendor);
+    let mut deployment = unlicensed(Database::sqlite(), &vendor).await;
     let asked = deployment.path("request.jws");
     let line = ["license", "request", "--organization", "Acme", "--contact", CONTACT, "--out"];
     assert!(deployment.chancery(line.into_iter().chain([asked.to_str().unwrap()])).status.success());

@@ -47,9 +47,9 @@ pub enum CatalogError {
         /// What is wrong with it.
         error: KeyError,
     },
-    /// The policy of a product is not a dotted object identifier.
+    /// The policy of a product is not a dotted object identifier, or stands for all policies.
     #[error(
-        "catalog slice `{source_name}`: policy `{policy}` of product `{product}` is not a dotted object identifier"
+        "catalog slice `{source_name}`: policy `{policy}` of product `{product}` is not a dotted object identifier of one policy"
     )]
     Policy {
         /// The slice.
@@ -164,7 +164,7 @@ impl Catalog {
             for product in slice.products {
                 own(format!("product {}", product.id))?;
                 if let Some(policy) = &product.policy {
-                    if !is_object_identifier(policy) {
+                    if !is_object_identifier(policy) || policy == ANY_POLICY {
                         return Err(CatalogError::Policy {
                             source_name: source.to_owned(),
                             product: product.id,
@@ -226,6 +226,9 @@ fn quota_problem(quota: &QuotaDefinition) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Stands for every policy (RFC 5280, 4.2.1.4), so for no product.
+const ANY_POLICY: &str = "2.5.29.32.0";
 
 /// Dotted numbers that DER libraries commonly take: the first of 0 to 2, beneath 0 and 1 the second of 0 to 39 (X.660),
 /// each of at most 32 bits, without leading zeros.
@@ -337,6 +340,7 @@ mod tests {
             "1.2.+3",
             "1.2.4294967296",
             "chancery",
+            "2.5.29.32.0",
         ] {
             let text = refusal(&[("platform", &with(wrong)), TENANCY]);
             assert!(text.contains("object identifier") && text.contains("`platform`"), "{wrong}: {text}");

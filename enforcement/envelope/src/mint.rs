@@ -39,8 +39,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthoringError {
-    /// A certificate needs a name of 1 to 64 characters (RFC 5280, ub-common-name).
-    #[error("the name `{name}` does not have 1 to 64 characters")]
+    /// A certificate needs a name of 1 to 64 characters (RFC 5280, ub-common-name), none of them a control character.
+    #[error("the name `{}` does not have 1 to 64 printable characters", name.escape_debug())]
     Name {
         /// What was given.
         name: String,
@@ -79,6 +79,12 @@ pub enum AuthoringError {
     ForeignProduct {
         /// The product, or the allow rule.
         named: String,
+    },
+    /// A policy that means something else was given as a product's.
+    #[error("the policy `{policy}` cannot stand for a product")]
+    ReservedPolicy {
+        /// Which.
+        policy: ObjectIdentifier,
     },
     /// The claims assert a policy that the signer's path is not valid for.
     #[error("the signer's path is not valid for the policy `{policy}`")]
@@ -397,7 +403,7 @@ fn draft(
 }
 
 fn common_name(name: &str) -> Result<X509Name, AuthoringError> {
-    if !(1..=64).contains(&name.trim().chars().count()) {
+    if !(1..=64).contains(&name.trim().chars().count()) || name.contains(char::is_control) {
         return Err(AuthoringError::Name { name: name.to_owned() });
     }
     let mut builder = X509Name::builder()?;

@@ -19,7 +19,7 @@ use crate::{
     certificate::Certificate,
     key::SignatureAlgorithm,
     mint::{AuthoringError, Content},
-    oid::{LICENSE_SIGNING_POLICY, PARTNER_CA_POLICY},
+    oid::{DEVELOPMENT_POLICY, LICENSE_SIGNING_POLICY, PARTNER_CA_POLICY},
     path::ANY_POLICY,
 };
 
@@ -172,8 +172,18 @@ fn partner<K: Kind>(
     validity: &Range<Timestamp>,
     products: &[ObjectIdentifier],
 ) -> Result<Partner, AuthoringError> {
+    // INVARIANT: a partner asserts no policy that stands for more than a product, and none twice (RFC 5280, 4.2.1.4).
+    const RESERVED: [ObjectIdentifier; 4] =
+        [ANY_POLICY, LICENSE_SIGNING_POLICY, PARTNER_CA_POLICY, DEVELOPMENT_POLICY];
     let mut policies = vec![LICENSE_SIGNING_POLICY, PARTNER_CA_POLICY];
-    policies.extend(products);
+    for &policy in products {
+        if RESERVED.contains(&policy) {
+            return Err(AuthoringError::ReservedPolicy { policy });
+        }
+        if !policies.contains(&policy) {
+            policies.push(policy);
+        }
+    }
     let content = Content::Authority { path_length: 0, policies: &policies };
     issuer.holder.certify(name, curve.generate()?, validity, content).map(Certified::made)
 }

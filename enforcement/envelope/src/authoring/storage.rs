@@ -87,7 +87,8 @@ pub(super) fn to_pkcs12(holder: &Holder, name: &str, passphrase: &str) -> Result
         issuers.push(issuer.clone())?;
     }
     let mut builder = Pkcs12::builder();
-    builder.name(name).pkey(&holder.key).cert(&holder.certificate).ca(issuers);
+    // The binding panics on a zero byte, which a certificate from elsewhere may have in its name.
+    builder.name(&name.replace('\0', "")).pkey(&holder.key).cert(&holder.certificate).ca(issuers);
     builder.key_iter(KDF_ROUNDS).mac_iter(KDF_ROUNDS).mac_md(MessageDigest::sha256());
     Ok(builder.build2(passphrase)?.to_der()?)
 }

@@ -410,6 +410,21 @@ fn a_partner_signs_for_its_products_only_and_a_deployment_would_say_the_same() {
 }
 
 #[test]
+fn a_partner_asserts_products_each_once_and_nothing_that_stands_for_more() {
+    let tree = Tree::new();
+    let partner = |products: &[ObjectIdentifier]| {
+        tree.root.partner(Curve::P256, "P", now()..now() + days(10), products)
+    };
+    let any_policy = ObjectIdentifier::new("2.5.29.32.0").unwrap();
+    for policy in [any_policy, oid::LICENSE_SIGNING_POLICY, oid::PARTNER_CA_POLICY, oid::DEVELOPMENT_POLICY] {
+        let refusal = partner(&[product(1), policy]).unwrap_err();
+        assert_eq!(refusal, AuthoringError::ReservedPolicy { policy });
+    }
+    let twice = partner(&[product(1), product(1)]).unwrap().chain_pem().unwrap();
+    assert_eq!(certificates(&twice).unwrap()[0].policies.len(), 3);
+}
+
+#[test]
 fn a_partners_signer_gains_nothing_by_asserting_more_than_its_authority() {
     // A partner that holds its own key can make such a signer with other tools. The deployment does not believe it.
     let tree = Tree::new();
@@ -606,7 +621,7 @@ fn serial_numbers_are_read_as_other_programs_print_them() {
 
 #[test]
 fn names_and_validities_that_no_certificate_may_have_are_refused() {
-    for name in ["", " ", &"x".repeat(65)] {
+    for name in ["", " ", "a\0b", "a\u{1b}[2J", &"x".repeat(65)] {
         let refusal = Root::create(name, now()..now() + days(1)).unwrap_err();
         assert_eq!(refusal, AuthoringError::Name { name: name.to_owned() });
     }

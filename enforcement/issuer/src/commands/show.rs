@@ -10,8 +10,11 @@ pub(crate) fn json(document: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// A word and what there is to say of it.
+/// A word and what there is to say of it. What came from outside may hold control characters, which no terminal is to
+/// obey.
 pub(crate) fn line(word: &str, text: impl std::fmt::Display) {
+    let text: String =
+        text.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     println!("{word:<16} {text}");
 }
 
