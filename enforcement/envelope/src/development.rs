@@ -14,7 +14,7 @@ use crate::{
 /// The longest a development license may count, grace included (semantics 3.6). [`open`](crate::open) holds to it too.
 pub const MAX_DAYS: i64 = 31;
 
-/// A root that asserts [`oid::DEVELOPMENT_POLICY`](crate::oid::DEVELOPMENT_POLICY), and its one signer. Keys are never
+/// A root that asserts [`oid::DEVELOPMENT_POLICY`], and its one signer. Keys are never
 /// written: the root's is gone once the signer is made, the signer's once it has issued.
 pub struct DevelopmentAuthority {
     root_pem: String,

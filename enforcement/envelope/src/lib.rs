@@ -39,6 +39,8 @@
 //!
 //! The other format is a license in key format, [`open_key`]: a signature by a key the vendor's build pins, and claims.
 //!
+//! A deployment asks for a license with a [`request`]; both travel as files, or as text to be pasted ([`armor`]).
+//!
 //! **Invariants.** A [`VerifiedLicense`] comes from [`open`] and nowhere else. The system trust store is never
 //! consulted. Keys, tokens, chains and claims neither print nor appear in errors. This crate alone knows josekit,
 //! OpenSSL and X.509.

@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::LazyLock,
 };
 
 use envelope::{
@@ -62,7 +63,7 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new() -> Self {
         let recipient = Recipient::generate("site-1").unwrap();
-        let desk = Self { folder: tempfile::tempdir().unwrap(), recipient };
+        let desk = Self { folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), recipient };
         desk.write("request.jws", desk.request(|draft| draft).token());
         desk.write("recipient.key.pem", &desk.recipient.to_pem().unwrap());
         desk.write("template.toml", TEMPLATE);
@@ -77,21 +78,35 @@ impl Desk {
 
     /// With a root and a signer beneath it.
     pub(crate) fn with_signer() -> Self {
-        let desk = Self::new();
-        done(&desk.run("ca init --dir pki --name Root"));
-        done(&desk.run("ca signer --dir pki --name Signer"));
-        desk
+        static MADE: LazyLock<Desk> = LazyLock::new(|| {
+            let desk = Desk::new();
+            done(&desk.run("ca init --dir pki --name Root"));
+            done(&desk.run("ca signer --dir pki --name Signer"));
+            desk
+        });
+        Self::new().taking_over(&MADE)
     }
 
     /// With a root, an intermediate, a partner for `chancery`, and a signer beneath each of the two.
     pub(crate) fn with_partner() -> Self {
-        let desk = Self::new();
-        done(&desk.run("ca init --dir pki --name Root"));
-        done(&desk.run("ca intermediate --dir pki --name Issuing"));
-        done(&desk.run(&format!("ca partner --dir pki --name Reseller --product chancery {CATALOG}")));
-        done(&desk.run("ca signer --dir pki --name Acme --under issuing"));
-        done(&desk.run("ca signer --dir pki --name Bolt --under reseller"));
-        desk
+        static MADE: LazyLock<Desk> = LazyLock::new(|| {
+            let desk = Desk::new();
+            done(&desk.run("ca init --dir pki --name Root"));
+            done(&desk.run("ca intermediate --dir pki --name Issuing"));
+            done(&desk.run(&format!("ca partner --dir pki --name Reseller --product chancery {CATALOG}")));
+            done(&desk.run("ca signer --dir pki --name Acme --under issuing"));
+            done(&desk.run("ca signer --dir pki --name Bolt --under reseller"));
+            desk
+        });
+        Self::new().taking_over(&MADE)
+    }
+
+    /// With a copy of the folder that was made once: keys take their time.
+    fn taking_over(self, made: &Self) -> Self {
+        let copied =
+            Command::new("cp").arg("-a").args([made.path("pki"), self.path("pki")]).status().unwrap();
+        assert!(copied.success());
+        self
     }
 
     /// The deployment's request, changed.
