@@ -52,6 +52,22 @@ fn request(deployment: &Quickstart, out: &Path, more: &[&str]) -> Output {
     deployment.chancery(line.chain(more.iter().copied()))
 }
 
+/// A license that nobody here trusts is refused on every way in, and what is there stays.
+async fn a_license_of_a_stranger_changes_nothing(deployment: &Quickstart, asked: &Path) {
+    let stranger = Vendor::open();
+    let foreign = stranger.issue(asked, &Wanted { id: "X-1", valid_days: 365, subtenants: true, exports: 1 });
+    let output = deployment.chancery(args("license install FILE --yes", &foreign));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("chain:"), "{}", text(&output.stderr));
+    let token = fs::read_to_string(&foreign).unwrap();
+    let install = deployment.request(Method::POST, LICENSE).json(&json!({ "license": token }));
+    let (refused, body) = answer(install).await;
+    assert_eq!((refused, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("license_not_usable")));
+    let output = deployment.chancery(args("license inspect FILE", &foreign));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(status(deployment).await["licenseId"], "L-2");
+}
+
 async fn the_life_of_a_license(database: Database) {
     let vendor = Vendor::open();
     let mut deployment = unlicensed(database, &vendor).await;
@@ -155,20 +171,7 @@ async fn the_life_of_a_license(database: Database) {
     deployment.start();
     assert_eq!(status(&deployment).await["licenseId"], "L-2");
 
-    // A license of somebody else's, or for somebody else, is refused, and nothing changes.
-    let stranger = Vendor::open();
-    let foreign =
-        stranger.issue(&asked, &Wanted { id: "X-1", valid_days: 365, subtenants: true, exports: 1 });
-    let output = deployment.chancery(args("license install FILE --yes", &foreign));
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("chain:"), "{}", text(&output.stderr));
-    let token = fs::read_to_string(&foreign).unwrap();
-    let install = deployment.request(Method::POST, LICENSE).json(&json!({ "license": token }));
-    let (refused, body) = answer(install).await;
-    assert_eq!((refused, &body["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("license_not_usable")));
-    let output = deployment.chancery(args("license inspect FILE", &foreign));
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(status(&deployment).await["licenseId"], "L-2");
+    a_license_of_a_stranger_changes_nothing(&deployment, &asked).await;
 
     let (done, left) = answer(deployment.request(Method::DELETE, LICENSE)).await;
     assert_eq!(

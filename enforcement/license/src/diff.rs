@@ -415,3 +415,144 @@ fn apart(old: Timestamp, new: Timestamp) -> (Effect, String) {
         (Effect::More, format!("{amount} later"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const CATALOG: &str = r#"
+        [[product]]
+        id = "chancery"
+        name = "Chancery"
+        [[product.edition]]
+        id = "community"
+        name = "Community"
+        [[product.edition]]
+        id = "pro"
+        name = "Pro"
+        extends = "community"
+        features = { "tenancy.subtenants.v1" = true }
+        quotas = { "tenancy.exports.max" = 3 }
+        [[feature]]
+        key = "tenancy.subtenants.v1"
+        type = "BOOLEAN"
+        description = "tenants beneath tenants"
+        [[quota]]
+        key = "tenancy.exports.max"
+        kind = "METERED"
+        window = "P1D"
+        description = "exports of the register"
+    "#;
+
+    fn license(change: impl Fn(&mut Value)) -> Claims {
+        let party = json!({ "id": "acme", "name": "Acme" });
+        let mut claims = json!({
+            "schema": "urn:chancery:license:1", "licenseId": "L-1", "issuer": { "id": "v", "name": "Vendor" },
+            "licensee": party, "installationOwner": party, "issuedAt": "2026-01-01T00:00:00Z",
+            "notBefore": "2026-01-01T00:00:00Z", "expiresAt": "2027-01-01T00:00:00Z", "graceDays": 14,
+            "binding": { "installationId": "site-1", "baseDomains": ["a.example"] },
+            "grant": {
+                "products": { "chancery": { "edition": "community", "modules": ["tenancy"] } },
+                "features": { "tenancy.subtenants.v1": false },
+                "quotas": { "tenancy.exports.max": 3 },
+                "commands": { "allow": ["chancery.health.**"], "deny": [] },
+            },
+        });
+        change(&mut claims);
+        serde_json::from_value(claims).unwrap()
+    }
+
+    #[track_caller]
+    fn told(change: impl Fn(&mut Value)) -> Vec<String> {
+        let catalog = Catalog::assemble([("test", CATALOG)]).unwrap();
+        let diff = Diff::between(&license(|_| {}), &license(change), &catalog);
+        diff.changes.iter().map(|change| format!("{} {}", change.effect.mark(), change.text)).collect()
+    }
+
+    #[test]
+    fn a_license_that_permits_the_same_changes_nothing() {
+        assert!(
+            told(|claims| {
+                claims["licenseId"] = json!("L-2");
+                claims["issuedAt"] = json!("2026-06-01T00:00:00Z");
+                claims["metadata"] = json!({ "order": 17 });
+                // Absent is off, and no limit is 0.
+                claims["grant"]["features"] = json!({});
+                claims["grant"]["quotas"]["tenancy.tenants.max"] = json!(0);
+            })
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn every_part_of_a_license_is_compared_in_words() {
+        type Case = (fn(&mut Value), &'static [&'static str]);
+        let cases: &[Case] = &[
+            (
+                |it| it["grant"]["products"]["chancery"]["edition"] = json!("pro"),
+                &[
+                    "~ product `chancery` changes from edition `community` to `pro` (a later one in the catalog)",
+                ],
+            ),
+            (
+                |it| it["grant"]["products"]["chancery"]["modules"] = json!(["signup"]),
+                &[
+                    "+ product `chancery` gains the module `signup`",
+                    "- product `chancery` loses the module `tenancy`",
+                ],
+            ),
+            (
+                |it| drop(it["grant"]["products"]["chancery"].as_object_mut().unwrap().remove("modules")),
+                &["+ product `chancery` licenses every module"],
+            ),
+            (
+                |it| it["grant"]["products"] = json!({ "vault": { "edition": "one" } }),
+                &["- product `chancery` is no longer licensed", "+ product `vault` is new, edition `one`"],
+            ),
+            (
+                |it| it["grant"]["features"]["tenancy.subtenants.v1"] = json!(true),
+                &["+ feature `tenancy.subtenants.v1` (tenants beneath tenants) is gained: on"],
+            ),
+            (
+                |it| it["grant"]["quotas"]["tenancy.exports.max"] = json!(100),
+                &["+ quota `tenancy.exports.max` (exports of the register in P1D) is raised from 3 to 100"],
+            ),
+            (
+                |it| it["grant"]["quotas"] = json!({}),
+                &["- quota `tenancy.exports.max` (exports of the register in P1D) is lost; it was 3"],
+            ),
+            (
+                |it| it["grant"]["commands"] = json!({ "allow": [], "deny": ["chancery.tenancy.**"] }),
+                &[
+                    "- allow rule `chancery.health.**` is removed",
+                    "- deny rule `chancery.tenancy.**` is added",
+                ],
+            ),
+            (
+                |it| it["expiresAt"] = json!("2026-12-22T00:00:00Z"),
+                &["- expires 2026-12-22T00:00:00Z instead of 2027-01-01T00:00:00Z, 10 days earlier"],
+            ),
+            (|it| it["graceDays"] = json!(1), &["- grace after the expiry is 1 day instead of 14 days"]),
+            (
+                |it| it["binding"] = json!({ "installationId": "site-2", "baseDomains": [] }),
+                &[
+                    "~ bound to the installation `site-2` instead of `site-1`",
+                    "+ it may serve under any domain",
+                ],
+            ),
+            (
+                |it| it["binding"]["baseDomains"] = json!(["b.example"]),
+                &["+ it may serve under `b.example`", "- it may no longer serve under `a.example`"],
+            ),
+            (
+                |it| it["licensee"]["id"] = json!("acme-2"),
+                &["~ the licensee is `acme-2` (Acme) instead of `acme` (Acme)"],
+            ),
+        ];
+        for (change, expected) in cases {
+            assert_eq!(told(change), *expected);
+        }
+    }
+}

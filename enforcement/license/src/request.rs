@@ -249,3 +249,83 @@ impl RecipientKey {
         RequestingError::Key { path: self.path.clone(), source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn desk(folder: &tempfile::TempDir) -> (RequestDesk, PathBuf) {
+        let path = folder.path().join("site.pem");
+        let key = RecipientKey { id: "site-1".into(), path: path.clone() };
+        let public_host = Some("platform.acme.example".into());
+        (RequestDesk { key: Some(key), installation: "site-1".into(), public_host }, path)
+    }
+
+    fn wish(email: &str) -> RequestWish {
+        let contact = Contact {
+            email: email.into(),
+            given_name: "Ada".into(),
+            family_name: "Lovelace".into(),
+            roles: [ContactRole::Technical].into(),
+            display_name: None,
+        };
+        let (contacts, base_domains) = (vec![contact], Vec::new());
+        RequestWish { organization_name: "Acme".into(), contacts, base_domains, renews: None, wanted: None }
+    }
+
+    #[test]
+    fn the_first_request_makes_the_key_and_later_ones_use_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (desk, path) = desk(&folder);
+        assert_eq!(desk.state().unwrap().fingerprint, None);
+        let first = desk.make(wish("a@acme.example"), "R-1", NOW).unwrap();
+        let key = fs::read(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let second = desk.make(wish("a@acme.example"), "R-2", NOW).unwrap();
+        assert_eq!((first.key_made, second.key_made), (true, false));
+        assert_eq!(first.fingerprint, second.fingerprint);
+        assert_eq!(desk.state().unwrap().fingerprint, Some(first.fingerprint));
+        assert_eq!(fs::read(&path).unwrap(), key, "an existing key stays as it is");
+        assert_eq!(first.request.base_domains, ["platform.acme.example"], "where none is stated");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the key");
+    }
+
+    #[test]
+    fn a_request_that_is_refused_leaves_no_key_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let (desk, path) = desk(&folder);
+        assert!(matches!(desk.make(wish("nobody"), "R-1", NOW), Err(RequestingError::Request(_))));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn of_many_who_ask_at_once_one_makes_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (desk, _) = desk(&folder);
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..8)
+                .map(|number| {
+                    let desk = &desk;
+                    scope.spawn(move || {
+                        desk.make(wish("a@acme.example"), &format!("R-{number}"), NOW).unwrap()
+                    })
+                })
+                .collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        });
+        assert_eq!(made.iter().filter(|made| made.key_made).count(), 1);
+        assert!(made.iter().all(|one| one.fingerprint == made[0].fingerprint));
+    }
+
+    #[test]
+    fn what_is_no_key_is_neither_used_nor_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (desk, path) = desk(&folder);
+        fs::write(&path, "s3cret, but no key").unwrap();
+        let error = desk.make(wish("a@acme.example"), "R-1", NOW).unwrap_err();
+        assert!(matches!(error, RequestingError::Key { .. }) && !format!("{error:?}").contains("s3cret"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "s3cret, but no key");
+    }
+}
