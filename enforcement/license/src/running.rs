@@ -259,7 +259,12 @@ impl RunningLicense {
         let shared = Arc::clone(&self.shared);
         let done =
             spawn_blocking(move || shared.service.as_ref().map(|service| work(&shared, service))).await;
-        done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+        match done {
+            Ok(done) => done,
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            // The runtime is going down, and takes the turn with it.
+            Err(_) => None,
+        }
     }
 
     /// Writes what is to be kept, and gives the warnings that no other replica gave. What is cut short here is done by
