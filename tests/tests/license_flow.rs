@@ -250,6 +250,14 @@ async fn a_quota_that_is_used_beyond_a_new_license_is_named_before_it_is_install
     for _ in 0..3 {
         assert_eq!(deployment.call("tenancy.tenants.export", json!({})).await.0, StatusCode::OK);
     }
+    let license = status(&deployment).await;
+    let exports = license["quotaProjections"].as_array().unwrap();
+    let exports = exports.iter().find(|quota| quota["quotaKey"] == "tenancy.exports.max").unwrap();
+    assert_eq!(
+        (&exports["limit"], &exports["used"], &exports["atCap"]),
+        (&json!(100), &json!(3), &json!(false))
+    );
+    assert_eq!(exports["window"], "P1D");
     let output = deployment.chancery(args("license simulate FILE --exit-code", &small));
     assert_eq!(output.status.code(), Some(1), "something would be lost");
     let told = text(&output.stdout);

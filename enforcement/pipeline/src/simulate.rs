@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use kernel::CommandIndex;
 use license::Snapshot;
 use quota::{MeteredStore, Period, QuotaError};
-use resolver::{Described, Verdict, decide};
+use resolver::{Baseline, Described, Question, Verdict, decide};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -134,8 +134,17 @@ impl Deciding {
     }
 
     fn decision(&self, command: CommandIndex, snapshot: &Snapshot) -> SimulatedDecision {
-        let question = self.question(command, snapshot);
-        let decision = decide(&question);
+        // For the platform: what single tenants have subscribed to lies within the ceiling, whichever it is.
+        let decision = decide(&Question {
+            command: self.registry().entry(command).id().as_str(),
+            described: self.described(command),
+            shape: self.shape(),
+            policy: self.policy(),
+            ceiling: snapshot.ceiling(),
+            baseline: Baseline::WholeCeiling,
+            additions: None,
+            catalog: self.catalog(),
+        });
         let reason = match decision.verdict {
             Verdict::Denied(reason) => Some(reason),
             Verdict::Allowed | Verdict::Exempt(_) => None,
