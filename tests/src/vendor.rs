@@ -27,6 +27,26 @@ pub struct Wanted<'w> {
     pub exports: u64,
 }
 
+impl Wanted<'_> {
+    fn template(&self) -> String {
+        let Self { id, valid_days, subtenants, exports } = self;
+        format!(
+            r#"
+            licenseId = "{id}"
+            validDays = {valid_days}
+            graceDays = 0
+            issuer = {{ id = "vendor", name = "Vendor" }}
+            licensee = {{ id = "acme", name = "Acme" }}
+
+            [grant]
+            products = {{ chancery = {{ edition = "pro" }} }}
+            features = {{ "tenancy.subtenants.v1" = {subtenants} }}
+            quotas = {{ "tenancy.exports.max" = {exports} }}
+            "#
+        )
+    }
+}
+
 impl Vendor {
     /// A new one, that nobody trusts yet.
     ///
@@ -72,21 +92,20 @@ impl Vendor {
     ///
     /// When it cannot be minted.
     pub fn issue(&self, request: &Path, wanted: &Wanted<'_>) -> PathBuf {
-        let Wanted { id, valid_days, subtenants, exports } = wanted;
-        let template = format!(
-            r#"
-            licenseId = "{id}"
-            validDays = {valid_days}
-            graceDays = 0
-            issuer = {{ id = "vendor", name = "Vendor" }}
-            licensee = {{ id = "acme", name = "Acme" }}
+        self.mint(request, wanted.id, &wanted.template())
+    }
 
-            [grant]
-            products = {{ chancery = {{ edition = "pro" }} }}
-            features = {{ "tenancy.subtenants.v1" = {subtenants} }}
-            quotas = {{ "tenancy.exports.max" = {exports} }}
-            "#
-        );
+    /// A license that is not valid before this instant (RFC 3339).
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be minted.
+    pub fn issue_from(&self, request: &Path, wanted: &Wanted<'_>, not_before: &str) -> PathBuf {
+        let template = format!("notBefore = \"{not_before}\"\n{}", wanted.template());
+        self.mint(request, wanted.id, &template)
+    }
+
+    fn mint(&self, request: &Path, id: &str, template: &str) -> PathBuf {
         fs::write(self.path(&format!("{id}.toml")), template).expect("write the template");
         self.run(&format!(
             "issue --dir pki --template {id}.toml --request {} --out {id}.jwe",

@@ -1,6 +1,6 @@
 //! `chancery doctor` on deployments that are broken in one way each: it names that, and how to mend it.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use chancery_acceptance::{Quickstart, Vendor, Wanted, program, text};
 use kit::Database;
@@ -26,6 +26,14 @@ impl Sound {
         let sound = Self { deployment, vendor };
         sound.issue(&Wanted { id: "L-1", valid_days: 365, subtenants: true, exports: 9 });
         sound
+    }
+
+    /// What its files hold, so that they can be set right after they were broken.
+    fn files(&self) -> [(PathBuf, Vec<u8>); 4] {
+        ["chancery.toml", "recipient.pem", "root.pem", "current.jwe"].map(|name| {
+            let path = self.deployment.path(name);
+            (path.clone(), fs::read(path).unwrap())
+        })
     }
 
     fn issue(&self, wanted: &Wanted<'_>) {
@@ -175,6 +183,29 @@ const CASES: &[Case] = &[
         "deployment.id",
     ),
     (
+        "a license that has not begun",
+        |sound| {
+            let asked = sound.deployment.path("L-1.jws");
+            let late = Wanted { id: "L-9", valid_days: 365, subtenants: true, exports: 9 };
+            let date = Command::new("date").args(["-u", "-d", "+30 days", "+%FT%TZ"]).output().unwrap();
+            let license = sound.vendor.issue_from(&asked, &late, text(&date.stdout).trim());
+            fs::copy(license, sound.deployment.path("current.jwe")).unwrap();
+        },
+        "license validity",
+        "wait until it begins",
+    ),
+    (
+        "a signer that was revoked",
+        |sound| {
+            sound.vendor.run("revoke signer --dir pki --reason superseded");
+            sound.vendor.run("crl --dir pki --under root --out list.pem");
+            fs::copy(sound.vendor.path("list.pem"), sound.deployment.path("crls.pem")).unwrap();
+            sound.deployment.configure("[license.trust]", "[license.trust]\ncrl-bundle-path = \"crls.pem\"");
+        },
+        "license revocation",
+        "chancery license request",
+    ),
+    (
         "an address that is taken",
         |sound| {
             // Held until the process of the test ends.
@@ -190,8 +221,13 @@ const CASES: &[Case] = &[
 
 #[test]
 fn the_first_thing_that_does_not_hold_is_named_and_how_to_mend_it() {
+    let sound = Sound::new();
+    let files = sound.files();
     for (case, break_it, check, mend) in CASES {
-        let sound = Sound::new();
+        for (path, content) in &files {
+            fs::write(path, content).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
         let (holds, report) = sound.doctor();
         assert!(holds && report["ok"] == true, "before {case}: {report:#}");
         break_it(&sound);
