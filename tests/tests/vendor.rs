@@ -3,11 +3,6 @@
 use std::{fs, path::Path, process::Output};
 
 use chancery_acceptance::{Quickstart, chancery, issuer, root, text};
-use envelope::{
-    Recipient,
-    request::{Contact, ContactRole, LicenseRequest, SignedRequest},
-};
-use jiff::Timestamp;
 use kit::Database;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -38,24 +33,6 @@ fn vendor(desk: &Path, arguments: &str) -> Output {
     output
 }
 
-/// What the deployment asks for, signed with its own key.
-fn request(quickstart: &Quickstart) -> SignedRequest {
-    let config: toml::Table = fs::read_to_string(quickstart.path("chancery.toml")).unwrap().parse().unwrap();
-    let key_id = config["license"]["recipient"]["key-id"].as_str().unwrap();
-    let key = fs::read_to_string(quickstart.path("recipient.pem")).unwrap();
-    let contact = Contact {
-        email: "ada@acme.example".into(),
-        given_name: "Ada".into(),
-        family_name: "Lovelace".into(),
-        roles: [ContactRole::Administrator].into(),
-        display_name: None,
-    };
-    LicenseRequest::draft("R-1", Timestamp::UNIX_EPOCH, config["deployment"]["id"].as_str().unwrap(), "Acme")
-        .contact(contact)
-        .sign(&Recipient::from_pem(key_id, &key).unwrap())
-        .unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
     let mut quickstart = Quickstart::over(Database::sqlite());
@@ -66,8 +43,12 @@ async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
 
     let desk = tempfile::tempdir().unwrap();
     let config = quickstart.path("chancery.toml").display().to_string();
-    let request = request(&quickstart);
-    fs::write(desk.path().join("request.txt"), request.armored()).unwrap();
+    let request = desk.path().join("request");
+    let contact = "Ada Lovelace <ada@acme.example>:TECHNICAL";
+    let line = ["license", "request", "--json", "--organization", "Acme", "--contact", contact, "--out"];
+    let output = quickstart.chancery(line.into_iter().chain([request.to_str().unwrap()]));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
     fs::write(desk.path().join("template.toml"), TEMPLATE).unwrap();
     for module in ["platform", "tenancy"] {
         let slice = root().join("modules").join(module).join("catalog.toml");
@@ -80,7 +61,7 @@ async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
         "issue --dir pki --template template.toml --catalog platform.toml tenancy.toml --request request.txt";
     vendor(
         desk.path(),
-        &format!("{issue} --fingerprint {} --out license.jwe", request.request().fingerprint()),
+        &format!("{issue} --fingerprint {} --out license.jwe", made["fingerprint"].as_str().unwrap()),
     );
 
     fs::copy(desk.path().join("license.jwe"), quickstart.path("vendor.jwe")).unwrap();

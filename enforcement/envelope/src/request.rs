@@ -312,6 +312,14 @@ impl LicenseRequest {
     }
 }
 
+impl RecipientPublic {
+    /// SHA-256 thumbprint of the key (RFC 7638), in lower-case hex: that of every [`LicenseRequest`] it signs. Keys that
+    /// cannot sign one have none.
+    pub fn fingerprint(&self) -> Result<String, RequestError> {
+        required_members(&Map::from(self.clone())).map(thumbprint).ok_or(RequestError::CannotSign)
+    }
+}
+
 impl Draft {
     /// Adds somebody to talk to.
     #[must_use]

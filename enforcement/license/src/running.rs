@@ -149,6 +149,13 @@ impl RunningLicense {
         Preview::of(&present, &candidate, heals, now)
     }
 
+    /// The snapshot that this license would make if it were installed, to be looked at. Nothing runs under it.
+    pub async fn as_if_installed(&self, token: &str, now: Timestamp) -> Snapshot {
+        let present = self.snapshot();
+        let candidate = self.assess(token, now).await;
+        candidate.map_or_else(|| Snapshot::clone(&present), |candidate| candidate.snapshot(&present))
+    }
+
     /// Installs a license: it is verified, kept in the database, and then published here; replicas see it at their next
     /// tick. A process that dies in between comes back with it. One that is not usable now is refused, also one whose
     /// validity has not begun.
