@@ -1,8 +1,11 @@
 //! Audit: what happened, by whom, with what result, kept.
 //!
 //! The column hands every outcome to a [`Recorder`] and goes on; one task behind it writes to a [`Sink`] and tells
-//! `tracing` (target `audit`). [`AuditLog`] reads back what [`SqlSink`] has written.
+//! `tracing` (target `audit`). [`AuditLog`] reads back what [`SqlSink`] has written, and a [`Consumer`] delivers it
+//! to whoever else is to have it.
 //!
+//! - **What was written is proved**: each event is linked to the one before in its scope by a hash. [`AuditLog::verify`]
+//!   names the first broken link, sealed checkpoints betray what was cut off, and an export proves itself elsewhere.
 //! - **A failing sink changes no decision and no result** (semantics 6.4). Events wait in a bounded backlog, what does not
 //!   fit is counted, and both are visible.
 //! - **No secret gets in**: metadata takes [`SafeValue`]s only, and values under a suspicious key are redacted before any
