@@ -12,11 +12,15 @@ mod column;
 mod coverage;
 mod deciding;
 mod explain;
+mod gaps;
 mod gates;
 mod refusal;
+mod world;
 
 pub use column::{Column, ColumnError, Guards, Limits, Parts, column};
 pub use coverage::{coverage, described};
 pub use deciding::Deciding;
 pub use explain::ExplanationView;
+pub use gaps::{WouldBeDenied, WouldBeDeniedCommand};
 pub use refusal::denial;
+pub use world::{Entitlements, Tables};

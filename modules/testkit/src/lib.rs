@@ -58,6 +58,7 @@ use kernel::{
     Authenticated, BoxProblem, Bus, Command, Commands, Cx, Fault, Guard, IdempotencyKey, Module, Modules,
     Principal, TenantId,
 };
+use pipeline::Deciding;
 use serde_json::Value;
 use store::{Migration, Store};
 use tokio::sync::OnceCell;
@@ -314,6 +315,11 @@ impl Testkit {
     /// The bus itself.
     pub async fn bus(&self) -> Bus {
         self.bench().await.bus.clone()
+    }
+
+    /// What decisions are made from: what is handed on to tenants is stated here, and decisions are explained.
+    pub async fn deciding(&self) -> Arc<Deciding> {
+        Arc::clone(&self.bench().await.deciding)
     }
 
     /// What was audited so far.
