@@ -1,7 +1,7 @@
 //! One X.509 certificate as data (RFC 5280, section 4). Reading it proves nothing about it.
 
 use const_oid::ObjectIdentifier;
-use der::{Decode as _, Encode as _};
+use der::{Decode as _, Encode as _, referenced::OwnedToRef as _};
 use jiff::Timestamp;
 use pkix_path::TrustAnchor;
 use x509_cert::{
@@ -74,7 +74,7 @@ impl Certificate {
         let purposes = fields.get::<ExtendedKeyUsage>()?;
         let policies = fields.get::<CertificatePolicies>()?;
         Ok(Self {
-            key: PublicKey::from_spki_der(&fields.subject_public_key_info.to_der()?)?,
+            key: PublicKey::from_spki(&fields.subject_public_key_info.owned_to_ref())?,
             starts_at: timestamp(fields.validity.not_before)?,
             expires_at: timestamp(fields.validity.not_after)?,
             is_authority: constraints.as_ref().is_some_and(|constraints| constraints.ca),
@@ -126,11 +126,9 @@ impl Certificate {
     fn is_signed_by(&self, key: &PublicKey) -> bool {
         let signature = self.parsed.signature.as_bytes();
         let signed = self.parsed.tbs_certificate.to_der();
-        let algorithm = self.parsed.signature_algorithm.to_der();
-        match (signature, signed, algorithm) {
-            (Some(signature), Ok(signed), Ok(algorithm)) => {
-                spki::AlgorithmIdentifierRef::from_der(&algorithm)
-                    .is_ok_and(|algorithm| key.verifies_x509(&algorithm, &signed, signature))
+        match (signature, signed) {
+            (Some(signature), Ok(signed)) => {
+                key.verifies_x509(&self.parsed.signature_algorithm.owned_to_ref(), &signed, signature)
             }
             _ => false,
         }
