@@ -14,6 +14,7 @@ mod deciding;
 mod explain;
 mod gaps;
 mod gates;
+mod matrix;
 mod refusal;
 mod world;
 
@@ -22,5 +23,6 @@ pub use coverage::{coverage, described};
 pub use deciding::Deciding;
 pub use explain::ExplanationView;
 pub use gaps::{WouldBeDenied, WouldBeDeniedCommand};
+pub use matrix::{Matrix, MatrixCell, MatrixLimit, MatrixRow, matrix};
 pub use refusal::denial;
 pub use world::{Entitlements, Tables};
