@@ -92,13 +92,13 @@ async fn serve(args: &cli::Serve) -> anyhow::Result<()> {
     let config = load(&args.config)?;
     log(&config)?;
     let ambient = Ambient::system();
+    let store = wire::open_store(&config).await?;
+    up_to_date(&config, &store).await?;
     let license = if args.dev {
         RunningLicense::unenforced()
     } else {
-        RunningLicense::read(config.license_sources(), ambient.now())
+        wire::start_license(&config, &store, &ambient).await
     };
-    let store = wire::open_store(&config).await?;
-    up_to_date(&config, &store).await?;
     let assembly = wire::assemble(&config, store, license, ambient).await?;
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
@@ -189,7 +189,7 @@ fn candidate(config: &Config, file: &Path, now: Timestamp) -> RunningLicense {
     let file = Some(file.to_owned());
     let sold = RunningLicense::read(Sources { path: file.clone(), ..configured.clone() }, now);
     let is_for_development =
-        matches!(sold.snapshot().state(), State::Invalid(refusal) if refusal.stage == "source");
+        matches!(sold.snapshot().state(), State::Invalid(state) if state.refusal().stage == "source");
     if is_for_development && configured.development.is_some() {
         return RunningLicense::read(Sources { path: None, development: file, ..configured }, now);
     }
@@ -247,7 +247,7 @@ fn show(projection: &LicenseProjection, json: bool) -> anyhow::Result<bool> {
     } else {
         print::text(&print::license(projection))?;
     }
-    Ok(projection.status == descriptors::grant::LicenseStatus::Active)
+    Ok(projection.status.is_usable())
 }
 
 async fn migrate(args: &cli::Migrate) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use descriptors::{
 use health::Health;
 use identity::{Identity, Permissions};
 use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
-use license::RunningLicense;
+use license::{Memory, RunningLicense};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
 use quota::{SqlOutcomes, SqlQuota};
@@ -38,7 +38,8 @@ pub(crate) struct Assembly {
 
 /// The tables of everything that is mounted below.
 pub(crate) fn migrations() -> Vec<Migration> {
-    [audit::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS].concat()
+    [audit::MIGRATIONS, license::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS]
+        .concat()
 }
 
 /// Opens the configured database.
@@ -66,6 +67,17 @@ pub(crate) fn deciding(
 ) -> anyhow::Result<Arc<Deciding>> {
     let (registry, catalog) = inventory()?;
     Ok(Arc::new(Deciding::new(registry, catalog, policy, shape, deployment.to_owned(), license.clone())))
+}
+
+/// The license that the configured sources and the database hold.
+pub(crate) async fn start_license(config: &Config, store: &Store, ambient: &Ambient) -> RunningLicense {
+    let runtime = &config.license.runtime;
+    if runtime.last_good_snapshot_path.is_some() || runtime.last_seen_time_path.is_some() {
+        tracing::info!(
+            "the license's state is kept in the database; the files of `license.runtime` are not used"
+        );
+    }
+    RunningLicense::start(config.license_sources(), Memory::database(store.clone()), ambient.now()).await
 }
 
 /// Puts the program together over a database whose schema is up to date.

@@ -30,7 +30,7 @@ const TABLE: &[(&str, May)] = &[
     ("quota", Know(&["store"])),
     ("resolver", Know(&["descriptors"])),
     ("envelope", Know(&["descriptors"])),
-    ("license", Know(&["envelope", "descriptors"])),
+    ("license", Know(&["envelope", "descriptors", "store"])),
     ("pipeline", Know(&["kernel", "descriptors", "resolver", "license", "quota", "audit"])),
     // The vendor's side.
     ("issuer", Know(&["envelope", "descriptors"])),

@@ -3,13 +3,13 @@ use std::{fs, sync::Arc};
 use audit::{MemorySink, Recorder};
 use descriptors::{catalog::Catalog, grant::Grant};
 use envelope::{
-    Claims, Recipient,
+    Claims, PinnedKeys, Recipient,
     claims::{Binding, Party, Schema},
     development::DevelopmentAuthority,
 };
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Bus, CommandId, Cx, Guard, Input, Refusal, Registry};
-use license::{RecipientKey, RunningLicense, Sources, TrustSettings};
+use license::{RecipientKey, RunningLicense, RuntimeSettings, Site, Sources, TrustSettings};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use quota::{MemoryOutcomes, MemoryQuota};
 use serde_json::Map;
@@ -84,12 +84,19 @@ fn sources(testkit: &Testkit, folder: &TempDir) -> Sources {
     let file = |name: &str| folder.path().join(name);
     let mut sources = Sources {
         path: None,
+        token: None,
         development: None,
         recipient: None,
         trust: TrustSettings::standard(None),
-        public_host: None,
-        installation: INSTALLATION.to_owned(),
-        production: testkit.shape.is_production(),
+        pinned: PinnedKeys::none(),
+        site: Site {
+            installation: INSTALLATION.to_owned(),
+            owner: None,
+            public_host: None,
+            production: testkit.shape.is_production(),
+            sealed_only: true,
+        },
+        runtime: RuntimeSettings::standard(),
     };
     let Some(grant) = &testkit.grant else { return sources };
     let recipient = Recipient::generate("testkit").expect("a recipient key");

@@ -125,10 +125,17 @@ pub fn license(projection: &LicenseProjection) -> String {
         ("customer", projection.customer_id.clone()),
         ("installation", projection.installation_id.clone()),
         ("products", Some(products).filter(|text| !text.is_empty())),
+        ("source", projection.source.map(|source| source.as_str().to_owned())),
         ("expires", expiry),
+        ("grace until", projection.grace_until.map(|end| end.to_string())),
+        (
+            "stands in for",
+            projection.recovery_until.map(|end| format!("one that cannot be read, until {end}")),
+        ),
         ("signer", projection.signing_certificate_fingerprint.clone()),
         ("authority", projection.development.then(|| "development".to_owned())),
     ];
     rows.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    rows.extend(projection.warnings.iter().map(|warning| ("warning", warning.message.clone())));
     rows.into_iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
 }

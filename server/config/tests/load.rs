@@ -8,6 +8,8 @@ use descriptors::{
     coverage::{Allowlisted, GapMode},
     descriptor::{DeploymentShape, ShapePredicate},
 };
+use jiff::SignedDuration;
+use license::RuntimeSettings;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -62,8 +64,11 @@ fn a_file_that_says_the_least_has_the_documented_defaults() {
     assert!(policy.enforced && policy.allowlist.is_empty() && policy.hard_fail_prefixes.is_empty());
     assert_eq!(policy.gaps, GapMode::Warn);
     let sources = config.license_sources();
-    assert_eq!((sources.path, sources.development, sources.installation.as_str()), (None, None, "site-1"));
-    assert!(sources.recipient.is_none() && sources.trust.root_bundle.is_none() && !sources.production);
+    assert_eq!(
+        (sources.path, sources.development, sources.site.installation.as_str()),
+        (None, None, "site-1")
+    );
+    assert!(sources.recipient.is_none() && sources.trust.root_bundle.is_none() && !sources.site.production);
     assert_eq!(sources.trust.signing_eku.len(), 1);
     assert_eq!(sources.trust.required_policies.len(), 1);
 }
@@ -119,7 +124,7 @@ fn a_full_file_says_what_it_says() {
     assert_eq!(policy.allowlisted("health.live.read").unwrap().names, Allowlisted::Prefix("health.".into()));
     assert_eq!(policy.allowlisted("tools.text.echo").unwrap().reason, "a toy");
     let sources = config.license_sources();
-    assert!(sources.production);
+    assert!(sources.site.production);
     assert!(sources.trust.signing_eku.is_empty(), "an empty value turns that check off");
     assert_eq!(sources.trust.required_policies.len(), 2);
     let near = |name: &str| Some(folder.0.path().join(name));
@@ -127,6 +132,47 @@ fn a_full_file_says_what_it_says() {
     assert_eq!(sources.trust.root_bundle, near("roots.pem"));
     assert_eq!(sources.development, near("dev.lic"));
     assert_eq!(sources.recipient.unwrap().path, PathBuf::from("/etc/chancery/recipient.pem"));
+}
+
+#[test]
+fn how_a_license_runs_is_configured_in_the_file_or_the_environment() {
+    let standard = Folder::with(LEAST).load(&[]).unwrap().license_sources();
+    assert_eq!(standard.runtime, RuntimeSettings::standard());
+    assert!(!standard.site.sealed_only && standard.trust.crl_bundle.is_none());
+
+    let text = format!(
+        "{LEAST}shape = {{ packaging = \"container\" }}\n[license]\ninstallation-owner = \"acme\"\n\
+         [license.trust]\ncrl-bundle-path = \"lists.pem\"\n\
+         [license.runtime]\nexpiry-grace-cap-days = 3\nrecovery-days = 0\nclock-rollback-tolerance = \"PT1H\"\n",
+    );
+    let folder = Folder::with(&text);
+    let config = folder
+        .load(&[
+            ("CHANCERY_LICENSE__RUNTIME__WARNING_DAYS", "10, 2"),
+            ("CHANCERY_LICENSE__RUNTIME__CLOCK_ROLLBACK_TOLERANCE", "90"),
+            ("CHANCERY_LICENSE__TOKEN", "hunter2"),
+        ])
+        .unwrap();
+    let sources = config.license_sources();
+    assert_eq!(
+        sources.runtime,
+        RuntimeSettings {
+            grace_cap_days: Some(3),
+            recovery_days: 0,
+            clock_rollback_tolerance: SignedDuration::from_secs(90),
+            warning_days: vec![10, 2],
+        }
+    );
+    assert!(sources.site.sealed_only);
+    assert_eq!(sources.site.owner.as_deref(), Some("acme"));
+    assert_eq!(sources.trust.crl_bundle, Some(folder.0.path().join("lists.pem")));
+    assert_eq!(sources.token.as_ref().unwrap().expose_secret(), "hunter2");
+    assert!(!format!("{config:?} {sources:?}").contains("hunter2"));
+
+    let words = refusal_of("CHANCERY_LICENSE__RUNTIME__CLOCK_ROLLBACK_TOLERANCE", "-PT5M");
+    assert!(words.contains("not negative"), "{words}");
+    let words = refusal_of("CHANCERY_LICENSE__RUNTIME__WARNING_DAYS", "soon");
+    assert!(words.contains("whole days"), "{words}");
 }
 
 #[test]

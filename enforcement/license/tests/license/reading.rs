@@ -1,147 +1,13 @@
-//! The running license through its public door, over real files.
+//! What the sources hold, and whether it is meant for this deployment: without any memory.
 
-use std::{
-    fs::{self, File},
-    path::PathBuf,
-};
+use std::fs::{self, File};
 
-use chancery_license::{
-    LicenseProjection, RecipientKey, Refusal, RunningLicense, Snapshot, SourceKind, Sources, State,
-    TrustSettings,
-};
-use descriptors::grant::{FeatureValue, Grant, LicenseStatus, ProductGrant};
-use envelope::{
-    Claims, MAX_TOKEN_BYTES, Recipient,
-    authoring::{Root, Signer},
-    claims::{Binding, Party, Schema},
-    development::DevelopmentAuthority,
-};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Map;
-use tempfile::TempDir;
+use chancery_license::{LicenseProjection, Refusal, Snapshot, SourceKind, TrustSettings};
+use descriptors::grant::{Ceiling, CeilingUnavailable, LicenseStatus};
+use envelope::{Claims, MAX_TOKEN_BYTES, claims::Binding};
+use jiff::SignedDuration;
 
-fn now() -> Timestamp {
-    "2026-06-01T00:00:00Z".parse().unwrap()
-}
-
-fn days(count: i64) -> SignedDuration {
-    SignedDuration::from_hours(24 * count)
-}
-
-/// For `site-1`, thirty days from now.
-fn claims() -> Claims {
-    let party = |id: &str| Party { id: id.to_owned(), name: format!("{id} by name") };
-    let mut grant = Grant::nothing();
-    grant.products.insert("chancery".to_owned(), ProductGrant { edition: "pro".to_owned(), modules: None });
-    grant.features.insert("tenancy.subtenants.v1".to_owned(), FeatureValue::Boolean(true));
-    Claims {
-        schema: Schema::V1,
-        license_id: "L-1".to_owned(),
-        issuer: party("vendor"),
-        licensee: party("acme"),
-        installation_owner: party("acme"),
-        issued_at: now(),
-        not_before: now(),
-        expires_at: now() + days(30),
-        grace_days: 0,
-        binding: Binding { installation_id: Some("site-1".to_owned()), base_domains: Vec::new() },
-        grant,
-        asserted_policies: Vec::new(),
-        revocation: None,
-        metadata: Map::new(),
-        other: Map::new(),
-    }
-}
-
-struct Vendor {
-    root: Root,
-    signer: Signer,
-}
-
-impl Vendor {
-    fn new() -> Self {
-        let root = Root::create("Vendor", now() - days(1)..now() + days(1000)).unwrap();
-        let signer = root.signer("Signer", now() - days(1)..now() + days(1000)).unwrap();
-        Self { root, signer }
-    }
-}
-
-/// A deployment that trusts one vendor and has no license yet.
-struct Site {
-    vendor: Vendor,
-    recipient: Recipient,
-    sources: Sources,
-    folder: TempDir,
-}
-
-impl Site {
-    fn new() -> Self {
-        let vendor = Vendor::new();
-        let recipient = Recipient::generate("site-1-2026").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let sources = Sources {
-            path: None,
-            development: None,
-            recipient: Some(RecipientKey {
-                id: "site-1-2026".to_owned(),
-                path: folder.path().join("key.pem"),
-            }),
-            trust: TrustSettings::standard(Some(folder.path().join("roots.pem"))),
-            public_host: None,
-            installation: "site-1".to_owned(),
-            production: false,
-        };
-        let site = Self { vendor, recipient, sources, folder };
-        site.write("key.pem", &site.recipient.to_pem().unwrap());
-        site.write("roots.pem", &site.vendor.root.certificate_pem().unwrap());
-        site
-    }
-
-    fn licensed(claims: &Claims) -> Self {
-        let mut site = Self::new();
-        site.sources.path = Some(site.write("license", &site.sealed(claims)));
-        site
-    }
-
-    /// Under a license by a development authority, which it trusts besides its vendor.
-    fn in_development() -> Self {
-        let mut site = Self::new();
-        let authority = DevelopmentAuthority::create(now(), days(60)).unwrap();
-        let vendor = site.vendor.root.certificate_pem().unwrap();
-        site.write("roots.pem", &format!("{vendor}{}", authority.root_pem()));
-        let token = authority.issue(&claims(), &site.recipient.public()).unwrap();
-        site.sources.development = Some(site.write("development", &token));
-        site
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn sealed(&self, claims: &Claims) -> String {
-        self.vendor.signer.seal(claims, &self.recipient.public()).unwrap()
-    }
-
-    fn read(&self) -> RunningLicense {
-        RunningLicense::read(self.sources.clone(), now())
-    }
-
-    fn status(&self) -> LicenseStatus {
-        self.read().snapshot().status()
-    }
-
-    /// Why the license is refused now.
-    fn refusal(&self) -> Refusal {
-        let snapshot = self.read().snapshot();
-        assert_eq!(snapshot.status(), LicenseStatus::Invalid);
-        match snapshot.state() {
-            State::Invalid(refusal) => refusal.clone(),
-            other => panic!("the license must be refused, and is {other:?}"),
-        }
-    }
-}
+use crate::support::{Site, claims, days, key_license, now, pinned};
 
 fn source(snapshot: &Snapshot) -> Option<SourceKind> {
     snapshot.held().map(chancery_license::Held::source)
@@ -219,7 +85,7 @@ fn without_roots_or_a_recipient_key_every_license_is_refused() {
 #[test]
 fn a_license_bound_to_another_installation_is_refused() {
     let mut site = Site::licensed(&claims());
-    site.sources.installation = "site-2".to_owned();
+    site.sources.site.installation = "site-2".to_owned();
     assert_eq!(site.refusal().stage, "binding");
 }
 
@@ -245,7 +111,7 @@ fn a_license_bound_to_base_domains_is_good_beneath_them_only() {
         (None, false),
     ] {
         let mut site = Site::licensed(&bound(&["example.com", "example.org"]));
-        site.sources.public_host = host.map(str::to_owned);
+        site.sources.site.public_host = host.map(str::to_owned);
         let expected = if good { LicenseStatus::Active } else { LicenseStatus::Invalid };
         assert_eq!(site.status(), expected, "{host:?}");
         if !good {
@@ -312,12 +178,12 @@ fn a_license_that_turns_bad_is_refused_from_the_refresh_on() {
 #[test]
 fn a_development_license_is_accepted_from_no_other_path_and_never_in_production() {
     let mut site = Site::in_development();
-    site.sources.production = true;
+    site.sources.site.production = true;
     let refusal = site.refusal();
     assert_eq!(refusal.stage, "source");
     assert!(refusal.detail.contains("`environment=production`"), "{}", refusal.detail);
 
-    site.sources.production = false;
+    site.sources.site.production = false;
     site.sources.path = site.sources.development.take();
     let refusal = site.refusal();
     assert_eq!(refusal.stage, "source");
@@ -390,7 +256,7 @@ fn what_is_shown_of_a_license_are_ids_and_products_and_nothing_that_was_sealed()
 #[test]
 fn a_refused_license_shows_why_and_nothing_of_itself() {
     let mut site = Site::licensed(&claims());
-    site.sources.installation = "site-2".to_owned();
+    site.sources.site.installation = "site-2".to_owned();
     let shown = LicenseProjection::of(&site.read().snapshot(), now());
     assert_eq!(shown.status, LicenseStatus::Invalid);
     assert!(shown.detail.as_ref().unwrap().starts_with("binding: "), "{shown:?}");
@@ -418,4 +284,73 @@ fn assert_holds_nothing_sealed(site: &Site, text: &str) {
     for secret in [&*read("key.pem"), "PRIVATE KEY", "tenancy.subtenants.v1", "grant", "by name"] {
         assert!(!text.contains(secret), "{text}");
     }
+}
+
+#[test]
+fn a_token_in_the_configuration_counts_where_no_path_is_configured() {
+    let mut site = Site::new();
+    site.sources.token = Some(format!("\n{}\n", site.sealed(&claims())).into());
+    let snapshot = site.read().snapshot();
+    assert_eq!((snapshot.status(), source(&snapshot)), (LicenseStatus::Active, Some(SourceKind::Token)));
+
+    site.sources.path = Some(site.path("license"));
+    assert_eq!(site.status(), LicenseStatus::Missing);
+    site.write("license", "garbage");
+    assert_eq!(site.status(), LicenseStatus::Invalid);
+    assert!(!format!("{:?}", site.sources).contains(&site.sealed(&claims())[..20]));
+}
+
+#[test]
+fn a_license_without_a_known_owner_is_refused_for_its_parties() {
+    let mut site = Site::licensed(&claims());
+    site.sources.site.owner = Some("acme".to_owned());
+    assert_eq!(site.status(), LicenseStatus::Active);
+
+    site.sources.site.owner = Some("globex".to_owned());
+    assert_eq!(site.refusal().stage, Refusal::PARTIES);
+    let snapshot = site.read().snapshot();
+    assert!(matches!(snapshot.ceiling(), Ceiling::Unavailable(CeilingUnavailable::PartyUnresolved)));
+}
+
+#[test]
+fn a_license_in_key_format_counts_where_its_key_is_pinned_and_the_shape_allows_it() {
+    let (token, jwk) = key_license(&claims(), "2026");
+    let mut site = Site::new();
+    site.sources.path = Some(site.write("license", &token));
+    site.sources.recipient = None;
+    let refused = |site: &Site, words: &str| {
+        let refusal = site.refusal();
+        assert_eq!(refusal.stage, "format");
+        assert!(refusal.detail.contains(words), "{}", refusal.detail);
+    };
+    refused(&site, "`packaging`");
+    site.sources.site.sealed_only = false;
+    refused(&site, "this build accepts no license in key format");
+    site.sources.pinned = pinned("2025", &jwk);
+    refused(&site, "`2026`");
+    site.sources.pinned = pinned("2026", &jwk);
+    assert_eq!(site.status(), LicenseStatus::Active);
+    site.sources.site.installation = "site-2".to_owned();
+    assert_eq!(site.refusal().stage, "binding");
+}
+
+#[test]
+fn a_revoked_signer_takes_the_license_back_and_a_list_that_is_due_or_missing_refuses_it() {
+    let mut site = Site::licensed(&claims());
+    let list = |revoked: bool, until| {
+        let revoked = if revoked { vec![&site.vendor.signer] } else { Vec::new() };
+        site.vendor.list(&revoked, until)
+    };
+    let (good, revoking, stale) =
+        (list(false, now() + days(1)), list(true, now() + days(1)), list(false, now() - days(1)));
+    site.sources.trust.crl_bundle = Some(site.path("lists.pem"));
+    assert_eq!(site.refusal().stage, "revocation");
+    for (text, expected) in
+        [(good, LicenseStatus::Active), (revoking, LicenseStatus::Revoked), (stale, LicenseStatus::Invalid)]
+    {
+        site.write("lists.pem", &text);
+        assert_eq!(site.status(), expected);
+    }
+    site.write("lists.pem", "garbage");
+    assert_eq!(site.refusal().stage, "revocation");
 }
