@@ -90,25 +90,24 @@ fn decisions(size: usize) {
     }
 
     let order = shuffled(size);
-    let of = |step: usize| (commands[order[step % order.len()]], tenants[step * 7919 % TENANTS]);
+    let calls: Vec<_> = order.iter().enumerate().map(|(step, at)| (*at, tenants[step % TENANTS])).collect();
     let by_id = |step: usize| {
-        let (command, tenant) = of(step);
-        ours.verdict(command, Some(tenant)) == Verdict::Allowed
+        let (at, tenant) = calls[step % ORDER];
+        ours.verdict(commands[at], Some(tenant)) == Verdict::Allowed
     };
     let by_name = |step: usize| {
-        let name = &names[order[step % order.len()]];
-        let tenant = tenants[step * 7919 % TENANTS];
-        let command = ours.registry().find(name).expect("a command of this name");
+        let (at, tenant) = calls[step % ORDER];
+        let command = ours.registry().find(&names[at]).expect("a command of this name");
         ours.verdict(command, Some(tenant)) == Verdict::Allowed
     };
     for threads in [1, 2] {
         row("ours, by interned id", size, threads, 100, &by_id);
         row("ours, by name", size, threads, 100, &by_name);
     }
-    row("cedar-policy, requests prebuilt", size, 1, 5, &|step| cedar.allows(order[step % order.len()]));
-    row("casbin", size, 1, 5, &|step| casbin.allows(&names[order[step % order.len()]]));
+    row("cedar-policy, requests prebuilt", size, 1, 5, &|step| cedar.allows(order[step % ORDER]));
+    row("casbin", size, 1, 5, &|step| casbin.allows(&names[order[step % ORDER]]));
     let rego = std::cell::RefCell::new(rego);
-    let regorus = |step: usize| rego.borrow_mut().allows(&names[order[step % order.len()]]);
+    let regorus = |step: usize| rego.borrow_mut().allows(&names[order[step % ORDER]]);
     print_row("regorus, prepared", size, 1, &mut measure(5, &regorus), allocations(&regorus));
 }
 
@@ -267,14 +266,17 @@ allow if { some p in data.allow; startswith(input.key, p); not denied }
     }
 }
 
-/// Every number below `size`, in an order that no prefetcher knows, several times over.
+/// How many decisions are asked for before they repeat.
+const ORDER: usize = 16_384;
+
+/// Numbers below `size`, in an order that no prefetcher knows.
 fn shuffled(size: usize) -> Vec<usize> {
     let mut state = 0x9e37_79b9_u64;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap_or(0)
     };
-    (0..16_384).map(|_| next() % size).collect()
+    (0..ORDER).map(|_| next() % size).collect()
 }
 
 struct Measured {

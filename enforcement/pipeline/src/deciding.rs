@@ -43,7 +43,7 @@ impl Deciding {
         license: RunningLicense,
     ) -> Self {
         let descriptions: Vec<_> = registry.entries().map(|(_, entry)| described(entry)).collect();
-        let snapshot = license.snapshot();
+        let (version, snapshot) = present(&license);
         let entitlements = Arc::new(Entitlements::whole_ceiling());
         let ground = Ground {
             shape: &shape,
@@ -54,7 +54,7 @@ impl Deciding {
         };
         let mut compiler = compiler(&registry, &descriptions, ground);
         let tables = Some(Arc::new(Tables::compile(&mut compiler, &entitlements)));
-        let world = ArcSwap::from_pointee(World { snapshot, entitlements, tables });
+        let world = ArcSwap::from_pointee(World { snapshot, version, entitlements, tables });
         Self {
             gaps: Gaps::over(registry.len()),
             registry,
@@ -97,7 +97,7 @@ impl Deciding {
     /// States what is handed on, for all tenants at once. Calls that have begun keep what they saw.
     pub fn hand_on(&self, entitlements: Entitlements) {
         let mut compiler = self.changing();
-        self.replace(&mut compiler, self.license.snapshot(), Arc::new(entitlements));
+        self.replace(&mut compiler, present(&self.license), Arc::new(entitlements));
     }
 
     /// States what one tenant subscribed to beyond what all inherit. Calls that have begun keep what they saw.
@@ -107,15 +107,15 @@ impl Deciding {
         let additions = additions.map(Arc::new);
         let entitlements = Entitlements::clone(&world.entitlements).with(tenant, additions.clone());
         let entitlements = Arc::new(entitlements);
-        let snapshot = self.license.snapshot();
+        let (version, snapshot) = present(&self.license);
         match &world.tables {
             Some(tables) if Arc::ptr_eq(&snapshot, &world.snapshot) => {
                 let tables = Arc::new(tables.with(&mut compiler, tenant, additions.as_deref()));
-                self.world.store(Arc::new(World { snapshot, entitlements, tables: Some(tables) }));
+                self.world.store(Arc::new(World { snapshot, version, entitlements, tables: Some(tables) }));
                 drop(world);
                 compiler.sweep();
             }
-            _ => self.replace(&mut compiler, snapshot, entitlements),
+            _ => self.replace(&mut compiler, (version, snapshot), entitlements),
         }
     }
 
@@ -130,8 +130,7 @@ impl Deciding {
     /// anew, and those that come meanwhile are answered by the resolver.
     pub(crate) fn world(&self) -> Arc<World> {
         let world = self.world.load_full();
-        let snapshot = self.license.snapshot();
-        if Arc::ptr_eq(&world.snapshot, &snapshot) {
+        if self.license.version() == world.version {
             return world;
         }
         let free = match self.compiler.try_lock() {
@@ -143,13 +142,15 @@ impl Deciding {
             self.catch_up(&mut compiler);
             return self.world.load_full();
         }
-        Arc::new(World { snapshot, entitlements: Arc::clone(&world.entitlements), tables: None })
+        let (version, snapshot) = present(&self.license);
+        let entitlements = Arc::clone(&world.entitlements);
+        Arc::new(World { snapshot, version, entitlements, tables: None })
     }
 
     /// Whether a tenant, or the platform, may run a command now: a lookup. What decided is told by [`Self::explain_for`].
     pub fn verdict(&self, command: CommandIndex, tenant: Option<TenantId>) -> Verdict {
         let world = self.world.load();
-        if Arc::ptr_eq(&world.snapshot, &self.license.snapshot())
+        if self.license.version() == world.version
             && let Some(verdict) = world.verdict(command, tenant)
         {
             return verdict;
@@ -161,17 +162,21 @@ impl Deciding {
 
     fn catch_up(&self, compiler: &mut Compiler) {
         let world = self.world.load_full();
-        let snapshot = self.license.snapshot();
-        if !Arc::ptr_eq(&world.snapshot, &snapshot) {
-            self.replace(compiler, snapshot, Arc::clone(&world.entitlements));
+        if self.license.version() != world.version {
+            self.replace(compiler, present(&self.license), Arc::clone(&world.entitlements));
         }
     }
 
-    fn replace(&self, kept: &mut Compiler, snapshot: Arc<Snapshot>, entitlements: Arc<Entitlements>) {
+    fn replace(
+        &self,
+        kept: &mut Compiler,
+        (version, snapshot): (u64, Arc<Snapshot>),
+        entitlements: Arc<Entitlements>,
+    ) {
         let ground = self.ground(&snapshot, &entitlements);
         *kept = compiler(&self.registry, &self.descriptions, ground);
         let tables = Some(Arc::new(Tables::compile(kept, &entitlements)));
-        self.world.store(Arc::new(World { snapshot, entitlements, tables }));
+        self.world.store(Arc::new(World { snapshot, version, entitlements, tables }));
     }
 
     /// A compiler is replaced whole or not at all, so one that a panic left behind is sound.
@@ -232,6 +237,12 @@ impl Deciding {
             resets_at: None,
         }
     }
+}
+
+/// The version is read first, so that a snapshot is never held for a later one than it is.
+fn present(license: &RunningLicense) -> (u64, Arc<Snapshot>) {
+    let version = license.version();
+    (version, license.snapshot())
 }
 
 fn compiler(registry: &Registry, descriptions: &[Described<'static>], ground: Ground<'_>) -> Compiler {

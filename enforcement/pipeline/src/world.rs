@@ -83,6 +83,8 @@ impl Tables {
 /// One license with one state of what is handed on.
 pub(crate) struct World {
     pub(crate) snapshot: Arc<Snapshot>,
+    /// Of the license when this snapshot was taken.
+    pub(crate) version: u64,
     pub(crate) entitlements: Arc<Entitlements>,
     /// Absent while they are being compiled; the resolver answers for them then.
     pub(crate) tables: Option<Arc<Tables>>,
