@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &cli::Quickstart) -> anyhow::Result<()> {
 
     let store = wire::open_store(&config).await?;
     store.migrate(&wire::migrations()).await?;
-    let license = wire::start_license(&config, &store, &ambient).await;
+    let license = wire::start_license(&config, &store, &ambient).await?;
     let assembly = wire::assemble(&config, store, license.clone(), ambient.clone()).await?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.with_context(|| {
         format!("failed to listen on {}; choose another address with `--listen`", args.listen)
@@ -123,7 +123,8 @@ impl Folder {
         if !self.file("license.jwe").exists() {
             self.issue_license(&recipient, ambient)?;
         }
-        let license = RunningLicense::read(config.license_sources(), ambient.now());
+        let sources = wire::license_sources(config, &wire::inventory()?.1)?;
+        let license = RunningLicense::read(sources, ambient.now());
         if license.snapshot().status() == LicenseStatus::Expired {
             self.issue_license(&recipient, ambient)?;
         }

@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::wire::Assembly;
+use crate::{metrics::Metrics, notices, wire::Assembly};
 
 /// How often things that are due by the clock are looked after.
 const UPKEEP: Duration = Duration::from_secs(30);
@@ -38,6 +38,7 @@ pub(crate) async fn serve(
         }),
         tenants: Arc::new(Tenants(assembly.tenancy.clone())),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
+        metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone())),
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -46,6 +47,10 @@ pub(crate) async fn serve(
         },
     };
     let router = http_api::router(api).context("the routes of this program do not fit together")?;
+    // Before the first tick, which tells what was found at the start.
+    let notices = assembly.license.notices();
+    let recording =
+        tokio::spawn(notices::record(notices, assembly.recorder.clone(), assembly.ambient.clone()));
     let licensing = tokio::spawn(look_after_license(assembly.license.clone(), assembly.ambient.clone()));
     let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
@@ -55,6 +60,7 @@ pub(crate) async fn serve(
     upkeep.abort();
     licensing.abort();
     assembly.license.remember(assembly.ambient.now()).await;
+    recording.abort();
     assembly.recorder.close().await;
     assembly.store.close().await;
     tracing::info!("stopped");

@@ -47,6 +47,18 @@ pub enum CatalogError {
         /// What is wrong with it.
         error: KeyError,
     },
+    /// The policy of a product is not a dotted object identifier, or stands for all policies.
+    #[error(
+        "catalog slice `{source_name}`: policy `{policy}` of product `{product}` is not a dotted object identifier of one policy"
+    )]
+    Policy {
+        /// The slice.
+        source_name: String,
+        /// The product.
+        product: String,
+        /// What it states.
+        policy: String,
+    },
     /// Two slices define one thing.
     #[error("catalog slice `{source_name}` defines `{what}` again; `{first}` defined it before")]
     Duplicate {
@@ -161,6 +173,16 @@ impl Catalog {
                 EntitlementKey::of(&product.id, "any.any.any")
                     .map_err(|error| key_error(&product.id, error))?;
                 own(format!("product {}", product.id))?;
+                if let Some(policy) = &product.policy {
+                    if !is_object_identifier(policy) || policy == ANY_POLICY {
+                        return Err(CatalogError::Policy {
+                            source_name: source.to_owned(),
+                            product: product.id,
+                            policy: policy.clone(),
+                        });
+                    }
+                    own(format!("policy {policy}"))?;
+                }
                 for edition in &product.editions {
                     own(format!("edition {}/{}", product.id, edition.id))?;
                 }
@@ -213,6 +235,23 @@ fn quota_problem(quota: &QuotaDefinition) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Stands for every policy (RFC 5280, 4.2.1.4), so for no product.
+const ANY_POLICY: &str = "2.5.29.32.0";
+
+/// Dotted numbers that DER libraries commonly take: the first of 0 to 2, beneath 0 and 1 the second of 0 to 39 (X.660),
+/// each of at most 32 bits, without leading zeros.
+fn is_object_identifier(text: &str) -> bool {
+    let numbers: Option<Vec<u32>> = text
+        .split('.')
+        .map(|number| number.parse().ok().filter(|read: &u32| read.to_string() == number))
+        .collect();
+    numbers.is_some_and(|numbers| match numbers.as_slice() {
+        [0 | 1, second, _, ..] => *second < 40,
+        [2, second, _, ..] => *second < u32::MAX - 80,
+        _ => false,
+    })
 }
 
 const fn fits(value_type: ValueType, value: &FeatureValue) -> bool {
@@ -309,6 +348,38 @@ mod tests {
     fn an_edition_extends_one_listed_before_it() {
         let wrong = PLATFORM.1.replace("extends = \"community\"", "extends = \"pro\"");
         assert!(refusal(&[("platform", &wrong), TENANCY]).contains("edition `pro`"));
+    }
+
+    #[test]
+    fn the_policy_of_a_product_is_an_object_identifier_of_its_own() {
+        let with = |policy: &str| {
+            PLATFORM.1.replace("id = \"chancery\"", &format!("id = \"chancery\"\npolicy = \"{policy}\""))
+        };
+        for good in ["1.2.840.113556.1.8000.2554.3.1", "2.999.1", "0.39.4294967295"] {
+            let text = with(good);
+            let catalog = Catalog::assemble([("platform", text.as_str()), TENANCY]).unwrap();
+            assert_eq!(catalog.products().next().unwrap().policy.as_deref(), Some(good));
+        }
+        for wrong in [
+            "",
+            "1",
+            "1.2",
+            "1.40.1",
+            "3.1.1",
+            "1.2.",
+            "1.2.03",
+            "1.2.-3",
+            "1.2.+3",
+            "1.2.4294967296",
+            "chancery",
+            "2.5.29.32.0",
+        ] {
+            let text = refusal(&[("platform", &with(wrong)), TENANCY]);
+            assert!(text.contains("object identifier") && text.contains("`platform`"), "{wrong}: {text}");
+        }
+        let other = with("1.2.3").replace("id = \"chancery\"", "id = \"other\"");
+        let text = refusal(&[("platform", &with("1.2.3")), ("other", &other), TENANCY]);
+        assert!(text.contains("policy 1.2.3") && text.contains("`other`"), "{text}");
     }
 
     #[test]

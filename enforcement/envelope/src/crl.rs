@@ -171,6 +171,11 @@ impl Crls {
         lists.collect::<Result<_, _>>().map(Self)
     }
 
+    /// When the first of them is due to be replaced.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.0.iter().map(Crl::next_update).min()
+    }
+
     pub(crate) fn lists(&self) -> &[Crl] {
         &self.0
     }

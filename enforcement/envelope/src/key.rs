@@ -282,6 +282,12 @@ impl PublicKey {
     }
 }
 
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.key.public_eq(&other.key)
+    }
+}
+
 /// Parameters of RSASSA-PSS: SHA-256, MGF1 with SHA-256, a salt of 32 bytes (RFC 4055, 3.1), without tag and length.
 const PSS_WITH_SHA256: &[u8] = &[
     0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00,

@@ -9,6 +9,8 @@
 //! | what survives the process | [`Memory`] |
 //! | reload, installing, publishing | [`RunningLicense`] |
 //! | what operators are warned of | [`Warning`], [`Notice`] |
+//! | what one license says differently from another | [`Diff`] |
+//! | what the vendor is asked for | [`RequestDesk`] |
 //!
 //! **Invariant: a snapshot that grants holds a [`VerifiedLicense`](envelope::VerifiedLicense)**, which only `envelope`
 //! can make. There is no other way to a ceiling.
@@ -20,12 +22,14 @@
 //! usable. Both are types.
 
 mod clock;
+mod diff;
 mod engine;
 mod install;
 mod memory;
 mod opening;
 mod projection;
 pub mod reading;
+mod request;
 mod running;
 mod snapshot;
 mod source;
@@ -33,10 +37,14 @@ pub mod state;
 mod warning;
 
 pub use clock::{Rollback, SafeClock};
+pub use diff::{Change, Diff, Effect, Subject};
 pub use install::{InstallError, Installation, Preview, Replaced};
 pub use memory::{MIGRATIONS, Memory, MemoryError};
 pub use projection::{BlockedClock, LicenseProjection, ProductSummary};
 pub use reading::{Refusal, SourceKind};
+pub use request::{
+    Contact, ContactRole, MadeRequest, RequestDesk, RequestState, RequestWish, RequestingError, Wanted,
+};
 pub use running::RunningLicense;
 pub use snapshot::Snapshot;
 pub use source::{RecipientKey, RuntimeSettings, Site, Sources, TrustSettings};

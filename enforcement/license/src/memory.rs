@@ -33,6 +33,7 @@ enum Kind {
     Nowhere,
     Files(Files),
     Database(Sql),
+    Observed(Sql),
 }
 
 /// Why something could not be kept or recalled.
@@ -69,6 +70,11 @@ impl Memory {
         Self(Kind::Database(Sql::new(store)))
     }
 
+    /// What [`database`](Self::database) holds, to look at: nothing is written, nothing can be installed.
+    pub const fn observing(store: Store) -> Self {
+        Self(Kind::Observed(Sql::new(store)))
+    }
+
     /// In the files of `license.runtime.last-good-snapshot-path` and `license.runtime.last-seen-time-path`, for a
     /// deployment without a database. Nothing can be installed there. One process only.
     pub const fn files(last_good: Option<PathBuf>, last_seen: Option<PathBuf>) -> Self {
@@ -89,14 +95,14 @@ impl Memory {
         match &self.0 {
             Kind::Nowhere => Ok(Vec::new()),
             Kind::Files(files) => files.load().await,
-            Kind::Database(sql) => sql.changes(known).await,
+            Kind::Database(sql) | Kind::Observed(sql) => sql.changes(known).await,
         }
     }
 
     /// Keeps a note. One that is later already stays, unless it is to be `replaced`.
     pub(crate) async fn keep(&self, note: &Note, replace: bool) -> Result<(), MemoryError> {
         match &self.0 {
-            Kind::Nowhere => Ok(()),
+            Kind::Nowhere | Kind::Observed(_) => Ok(()),
             Kind::Files(files) => files.keep(note, replace).await,
             Kind::Database(sql) => sql.keep(note, replace).await,
         }
@@ -105,7 +111,7 @@ impl Memory {
     /// Keeps the installed license, if the one that it replaces is still there, and sets the time along with it.
     pub(crate) async fn install(&self, note: &Note, seen: Option<&Note>) -> Result<bool, MemoryError> {
         match &self.0 {
-            Kind::Nowhere | Kind::Files(_) => Ok(false),
+            Kind::Nowhere | Kind::Observed(_) | Kind::Files(_) => Ok(false),
             Kind::Database(sql) => sql.install(note, seen).await,
         }
     }
@@ -114,6 +120,7 @@ impl Memory {
     pub(crate) async fn is_first_to_say(&self, what: &str, now: Timestamp) -> Result<bool, MemoryError> {
         match &self.0 {
             Kind::Nowhere | Kind::Files(_) => Ok(true),
+            Kind::Observed(_) => Ok(false),
             Kind::Database(sql) => sql.is_first_to_say(what, now).await,
         }
     }

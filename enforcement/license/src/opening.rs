@@ -40,8 +40,12 @@ impl Opener {
         self.key.as_ref()
     }
 
-    /// Opens a token by its format: five dotted parts are sealed, three are a license in key format.
+    /// Opens a token, compact or armored, by its format: five dotted parts are sealed, three are a license in key format.
     pub(crate) fn open(&self, token: &str, at: Timestamp) -> Result<VerifiedLicense, NotOpened> {
+        let armored = token.starts_with("-----").then(|| envelope::armor::dearmor(token)).transpose();
+        let armored =
+            armored.map_err(|error| NotOpened::Refused(Refusal::new("format", error.to_string())))?;
+        let token = armored.as_deref().unwrap_or(token);
         if token.split('.').count() == 3 {
             return self.open_key(token);
         }

@@ -161,6 +161,13 @@ impl RunningLicense {
         Preview::of(&present, &candidate, heals, now)
     }
 
+    /// The snapshot that this license would make if it were installed, to be looked at. Nothing runs under it.
+    pub async fn as_if_installed(&self, token: &str, now: Timestamp) -> Snapshot {
+        let present = self.snapshot();
+        let candidate = self.assess(token, now).await;
+        candidate.map_or_else(|| Snapshot::clone(&present), |candidate| candidate.snapshot(&present))
+    }
+
     /// Installs a license: it is verified, kept in the database, and then published here; replicas see it at their next
     /// tick. A process that dies in between comes back with it. One that is not usable now is refused, also one whose
     /// validity has not begun.
@@ -264,7 +271,12 @@ impl RunningLicense {
         let shared = Arc::clone(&self.shared);
         let done =
             spawn_blocking(move || shared.service.as_ref().map(|service| work(&shared, service))).await;
-        done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+        match done {
+            Ok(done) => done,
+            Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+            // The runtime is going down, and takes the turn with it.
+            Err(_) => None,
+        }
     }
 
     /// Writes what is to be kept, and gives the warnings that no other replica gave. What is cut short here is done by

@@ -8,7 +8,8 @@ use std::{
 };
 
 use envelope::{
-    Authority, MAX_TOKEN_BYTES, Partners, PinnedKeys,
+    Authority, Partners, PinnedKeys,
+    armor::MAX_ARMORED_BYTES,
     development::MAX_DAYS,
     oid::{self, ObjectIdentifier},
 };
@@ -319,10 +320,10 @@ fn read_file(source: SourceKind, path: &Path) -> Found {
 }
 
 fn read_bounded(path: &Path) -> io::Result<SecretString> {
-    let longest = u64::try_from(MAX_TOKEN_BYTES).unwrap_or(u64::MAX);
+    let longest = u64::try_from(MAX_ARMORED_BYTES).unwrap_or(u64::MAX);
     let mut token = String::new();
     fs::File::open(path)?.take(longest + 1).read_to_string(&mut token)?;
-    if token.len() > MAX_TOKEN_BYTES {
+    if token.len() > MAX_ARMORED_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {longest} bytes")));
     }
     Ok(token.into())

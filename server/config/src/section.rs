@@ -145,11 +145,11 @@ pub struct Trust {
     #[serde(deserialize_with = "identifiers")]
     #[schemars(with = "String")]
     pub partner_ca_policy_oid: Vec<ObjectIdentifier>,
-    /// Product policies that partners may sign for, separated by commas. Empty turns this check off; a partner still signs
-    /// only for products whose policy its certificates carry.
-    #[serde(deserialize_with = "identifiers")]
-    #[schemars(with = "String")]
-    pub partner_allowed_policy_oids: Vec<ObjectIdentifier>,
+    /// Product policies that partners may sign for, separated by commas; when not stated, those of every product in the
+    /// catalog. Empty turns this check off; a partner still signs only for products whose policy its certificates carry.
+    #[serde(deserialize_with = "stated_identifiers")]
+    #[schemars(with = "Option<String>")]
+    pub partner_allowed_policy_oids: Option<Vec<ObjectIdentifier>>,
     /// Certificate revocation lists, in PEM. Where stated, a license is refused unless a current list vouches for each
     /// certificate.
     #[schemars(extend("format" = "path"))]
@@ -254,8 +254,9 @@ impl Server {
 }
 
 impl Config {
-    /// Where licenses may come from, and what they are verified against.
-    pub fn license_sources(&self) -> Sources {
+    /// Where licenses may come from, and what they are verified against. `products` are the policies under which partners
+    /// sign for a product.
+    pub fn license_sources(&self, products: BTreeMap<String, ObjectIdentifier>) -> Sources {
         let License { path, token, installation_owner, recipient, trust, dev, runtime, .. } = &self.license;
         let shape = &self.deployment.shape;
         let packaging = |value| shape.fact("packaging") == Some(value);
@@ -272,9 +273,11 @@ impl Config {
                 required_policies: trust.required_policy_oids.clone(),
                 partners: Partners {
                     markers: trust.partner_ca_policy_oid.clone(),
-                    allowed: trust.partner_allowed_policy_oids.clone(),
-                    // No product of ours states a policy, so partners sign for none.
-                    products: BTreeMap::new(),
+                    allowed: trust
+                        .partner_allowed_policy_oids
+                        .clone()
+                        .unwrap_or_else(|| products.values().copied().collect()),
+                    products,
                 },
                 crl_bundle: trust.crl_bundle_path.clone(),
             },
@@ -322,7 +325,7 @@ impl Default for Trust {
             license_signing_eku: vec![oid::LICENSE_SIGNING_EKU],
             required_policy_oids: vec![oid::LICENSE_SIGNING_POLICY],
             partner_ca_policy_oid: vec![oid::PARTNER_CA_POLICY],
-            partner_allowed_policy_oids: Vec::new(),
+            partner_allowed_policy_oids: None,
             crl_bundle_path: None,
         }
     }
@@ -376,6 +379,12 @@ fn identifiers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<ObjectIdentifi
     oid::parse_list(&String::deserialize(value)?).map_err(|error| {
         D::Error::custom(format!("expected object identifiers separated by commas: {error}"))
     })
+}
+
+fn stated_identifiers<'de, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<Vec<ObjectIdentifier>>, D::Error> {
+    identifiers(value).map(Some)
 }
 
 /// `PT5M`, or a number of seconds.

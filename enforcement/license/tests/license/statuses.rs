@@ -37,7 +37,9 @@ impl Bench {
             site.write("license", &site.sealed(claims));
         }
         let database = Database::sqlite();
-        let store = Store::open(database.url(), Options::default()).await.unwrap();
+        // Two dozen databases are made at once, on whatever machine this is.
+        let patience = std::time::Duration::from_mins(2);
+        let store = Store::open(database.url(), Options { patience, ..Options::default() }).await.unwrap();
         store.migrate(MIGRATIONS).await.unwrap();
         let license =
             RunningLicense::start(site.sources.clone(), Memory::database(store.clone()), now()).await;
