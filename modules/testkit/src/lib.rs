@@ -127,7 +127,7 @@ pub fn assert_every_command_is_described<M: Module>(but: &[&str]) {
     let described = |it: &Entry| it.contract().and_then(Contract::facet::<LicenseDescriptor>).is_some();
     let undescribed = entries.into_iter().filter(|entry| !described(entry));
     let undescribed: BTreeSet<_> = undescribed.map(|entry| entry.id().as_str()).collect();
-    let named = BTreeSet::from_iter(but.iter().copied());
+    let named: BTreeSet<_> = but.iter().copied().collect();
     let forgotten: Vec<_> = undescribed.difference(&named).collect();
     assert!(forgotten.is_empty(), "write `#[license(…)]` on {forgotten:?}");
     let closed: Vec<_> = named.difference(&undescribed).collect();
