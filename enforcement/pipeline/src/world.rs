@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    hash::{BuildHasherDefault, Hasher},
+    hash::{BuildHasher, Hasher},
     sync::Arc,
 };
 
@@ -22,12 +22,12 @@ pub struct Entitlements {
 impl Entitlements {
     /// Every tenant inherits whatever the license permits, and none has more.
     pub fn whole_ceiling() -> Self {
-        Self { baseline: None, additions: HashMap::default() }
+        Self { baseline: None, additions: HashMap::with_hasher(ByTail) }
     }
 
     /// Every tenant inherits this, as far as the license permits it.
     pub fn baseline(baseline: Grant) -> Self {
-        Self { baseline: Some(Arc::new(baseline)), additions: HashMap::default() }
+        Self { baseline: Some(Arc::new(baseline)), additions: HashMap::with_hasher(ByTail) }
     }
 
     /// With this subscription of one tenant, or with none for it.
@@ -60,7 +60,8 @@ impl Tables {
     /// Compiles what these entitlements come to.
     pub fn compile(compiler: &mut Compiler, entitlements: &Entitlements) -> Self {
         let tables = entitlements.additions.iter();
-        let tenants = tables.map(|(tenant, additions)| (*tenant, compiler.table(additions))).collect();
+        let mut tenants = HashMap::with_capacity_and_hasher(entitlements.additions.len(), ByTail);
+        tenants.extend(tables.map(|(tenant, additions)| (*tenant, compiler.table(additions))));
         Self { everyone: Arc::clone(compiler.everyone()), tenants }
     }
 
@@ -103,10 +104,19 @@ impl fmt::Debug for World {
 }
 
 /// Hashes a tenant's id by its last eight bytes: they are random in ids of our making, and only such ids are in the map.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tail(u64);
+#[derive(Clone, Copy, Debug)]
+struct ByTail;
 
-type ByTail = BuildHasherDefault<Tail>;
+impl BuildHasher for ByTail {
+    type Hasher = Tail;
+
+    fn build_hasher(&self) -> Tail {
+        Tail(0)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tail(u64);
 
 impl Hasher for Tail {
     fn write(&mut self, bytes: &[u8]) {
