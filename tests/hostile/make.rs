@@ -1633,27 +1633,28 @@ impl World {
                 "ten thousand brackets that never close",
                 format!(r#"{{"schema":"urn:chancery:license:1","x":{}"#, "[".repeat(10_000)),
             ),
-            (
-                "claims/duplicate-schema",
-                "the schema stands twice",
-                text.replacen('{', r#"{"schema":"urn:chancery:license:2","#, 1),
-            ),
             ("claims/byte-order-mark", "the claims begin with a byte order mark", format!("\u{feff}{text}")),
         ] {
             case(name, what).refused(&self.claiming_text(&text), "claims", not_claims);
         }
         for (name, what, text, error) in [
             (
+                "claims/duplicate-schema",
+                "the schema stands twice",
+                text.replacen('{', r#"{"schema":"urn:chancery:license:2","#, 1),
+                "the claims state `schema` twice".to_owned(),
+            ),
+            (
                 "claims/lone-surrogate",
                 "half a character",
                 text.replace("L-2026-1", r"L-\ud800"),
-                misfit("licenseId"),
+                not_claims.to_owned(),
             ),
             (
                 "claims/huge-number",
                 "a number beyond every float",
                 text.replace(":14", ":1e999"),
-                misfit("graceDays"),
+                not_claims.to_owned(),
             ),
             (
                 "claims/quota-above-64-bits",
@@ -2076,7 +2077,10 @@ impl World {
         case("running/installation-with-nul", "an installation id that is ours up to NUL").runs(
             &nul,
             "",
-            &once("INVALID", "binding: bound to installation `site-1\\0`, this is `site-1`"),
+            &once(
+                "INVALID",
+                "claims: the claim `binding.installationId` holds control characters or more than 256 of any",
+            ),
         );
         let future = self.claiming(|claims| claims["notBefore"] = json!(NEXT_DAY));
         case("running/future-not-before", "a license that begins tomorrow").runs(

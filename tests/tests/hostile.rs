@@ -172,7 +172,7 @@ fn the_corpus_holds_the_attacks_it_was_asked_for() {
         "chain/expired-leaf",
         "chain/self-signed",
         "chain/wrong-root",
-        "claims/open-json",
+        "claims/deep-json",
         "development/32-days",
         "header/duplicate-alg",
         "header/jwe-crit",

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Catalog, ConsumeOn, Feature, Product, QuotaDefinition, ValueType};
 use crate::{
-    descriptor::{FeatureKey, KeyError, QuotaKey, QuotaKind},
+    descriptor::{EntitlementKey, FeatureKey, KeyError, QuotaKey, QuotaKind},
     grant::FeatureValue,
 };
 
@@ -115,10 +115,18 @@ struct Slice {
 impl Catalog {
     /// The catalog of everything linked into this program.
     pub fn linked() -> Result<Self, CatalogError> {
+        Self::linked_and([])
+    }
+
+    /// The catalog of everything linked into this program, and of a deployment's own slices, each a name and a TOML text.
+    /// What a deployment defines may refer to what modules define, and must not define it again.
+    pub fn linked_and<'s>(
+        deployed: impl IntoIterator<Item = (&'s str, &'s str)>,
+    ) -> Result<Self, CatalogError> {
         let mut slices: Vec<_> =
             inventory::iter::<CatalogSlice>.into_iter().map(|slice| (slice.source, slice.text)).collect();
         slices.sort_unstable();
-        Self::assemble(slices)
+        Self::assemble(slices.into_iter().chain(deployed))
     }
 
     /// The catalog of these slices, each a name and a TOML text. Duplicates and unknown references are refused.
@@ -162,6 +170,8 @@ impl Catalog {
                 catalog.quotas.insert(quota.key.clone(), quota);
             }
             for product in slice.products {
+                EntitlementKey::of(&product.id, "any.any.any")
+                    .map_err(|error| key_error(&product.id, error))?;
                 own(format!("product {}", product.id))?;
                 if let Some(policy) = &product.policy {
                     if !is_object_identifier(policy) || policy == ANY_POLICY {
@@ -316,6 +326,28 @@ mod tests {
     fn an_unknown_reference_names_the_edition() {
         let text = refusal(&[PLATFORM]);
         assert!(text.contains("chancery/community") && text.contains("tenancy.exports.max"), "{text}");
+    }
+
+    #[test]
+    fn a_product_whose_id_no_entitlement_key_can_begin_with_is_refused() {
+        for id in ["", "Chancery", "chan.cery"] {
+            let wrong = PLATFORM.1.replace("id = \"chancery\"", &format!("id = \"{id}\""));
+            assert!(refusal(&[("platform", &wrong), TENANCY]).contains(&format!("key `{id}`")), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_adds_products_of_features_that_modules_list() {
+        // No module is linked into this test, so what the deployment refers to is its own.
+        let catalog = Catalog::linked_and([PLATFORM, TENANCY]).unwrap();
+        assert_eq!(catalog.products().count(), 1);
+        assert!(Catalog::linked_and([PLATFORM, TENANCY, ("deployment", TENANCY.1)]).is_err());
+    }
+
+    #[test]
+    fn an_edition_extends_one_listed_before_it() {
+        let wrong = PLATFORM.1.replace("extends = \"community\"", "extends = \"pro\"");
+        assert!(refusal(&[("platform", &wrong), TENANCY]).contains("edition `pro`"));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -35,6 +38,8 @@ pub struct RunningLicense {
 struct Shared {
     /// What calls read: one pointer, swapped whole.
     snapshot: ArcSwap<Snapshot>,
+    /// Raised after each swap, never before: no snapshot is taken for a later one.
+    version: AtomicU64,
     watch: watch::Sender<Arc<Snapshot>>,
     notices: broadcast::Sender<Notice>,
     service: Option<Service>,
@@ -85,6 +90,7 @@ impl RunningLicense {
         let shared = Shared {
             watch: watch::Sender::new(Arc::clone(&snapshot)),
             snapshot: ArcSwap::new(snapshot),
+            version: AtomicU64::new(0),
             notices: broadcast::Sender::new(NOTICES),
             service,
         };
@@ -94,6 +100,12 @@ impl RunningLicense {
     /// The snapshot as it is now. Whoever holds it sees no later one.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
+    }
+
+    /// How many snapshots there have been. Whoever asks for this before [`Self::snapshot`] learns by asking again, at
+    /// the cost of reading a number, whether there is a later one.
+    pub fn version(&self) -> u64 {
+        self.shared.version.load(Ordering::Acquire)
     }
 
     /// Every snapshot from now on, the latest at least.
@@ -291,6 +303,7 @@ impl Shared {
         if let Some(snapshot) = turn.snapshot {
             let snapshot = Arc::new(snapshot);
             self.snapshot.store(Arc::clone(&snapshot));
+            self.version.fetch_add(1, Ordering::Release);
             self.watch.send_replace(snapshot);
         }
         let Some(notice) = turn.changed else { return };

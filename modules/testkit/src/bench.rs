@@ -24,6 +24,7 @@ const DAYS: i64 = 30;
 /// A pipeline that is running.
 pub(crate) struct Bench {
     pub(crate) bus: Bus,
+    pub(crate) deciding: Arc<Deciding>,
     pub(crate) license: RunningLicense,
     pub(crate) recorder: Recorder,
     pub(crate) events: MemorySink,
@@ -48,17 +49,17 @@ impl Bench {
             .guards
             .iter()
             .fold(Guards::none(), |guards, (policy, make)| guards.with(*policy, Shared(make())));
-        let deciding = Deciding::new(
+        let deciding = Arc::new(Deciding::new(
             Arc::clone(&registry),
             Arc::new(catalog),
             testkit.policy.clone(),
             testkit.shape.clone(),
             INSTALLATION.to_owned(),
             license.clone(),
-        );
+        ));
         let door = registry.open((testkit.mount)(&store)).expect("every linked module, mounted");
         let parts = Parts {
-            deciding: Arc::new(deciding),
+            deciding: Arc::clone(&deciding),
             quotas: Arc::new(MemoryQuota::new()),
             outcomes: Arc::new(MemoryOutcomes::new()),
             recorder: recorder.clone(),
@@ -66,7 +67,7 @@ impl Bench {
             limits: Limits::STANDARD,
         };
         let column = column(door, parts).expect("a column before the door");
-        Self { bus: Bus::new(registry, column), license, recorder, events, _folder: folder }
+        Self { bus: Bus::new(registry, column), deciding, license, recorder, events, _folder: folder }
     }
 }
 

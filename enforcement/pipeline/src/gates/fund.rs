@@ -121,11 +121,11 @@ impl<S> Fund<S> {
     ) -> Result<Option<Reservation>, Unfunded> {
         let cx = &call.invocation.cx;
         let now = cx.now();
-        let question = self.deciding.question(call.invocation.command, &call.snapshot);
+        let question = self.deciding.question(call.invocation.command, cx.tenant(), &call.world);
         let dues = descriptor
             .quotas()
             .iter()
-            .map(|quota| self.due(*quota, &question, &call.snapshot, now))
+            .map(|quota| self.due(*quota, &question, &call.world.snapshot, now))
             .collect::<Result<Vec<_>, _>>()?;
         let Some(units) = descriptor.cost().units() else { return Ok(None) };
         let units = u64::from(units.get());
@@ -204,7 +204,7 @@ impl<S> Fund<S> {
             call.invocation.command,
             Reason::QuotaExceeded,
             unfunded.because,
-            &call.snapshot,
+            &call.world.snapshot,
         );
         denial.resets_at = unfunded.resets_at;
         refusal::denied(denial, &call.invocation.cx).into()
