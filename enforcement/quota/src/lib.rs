@@ -12,22 +12,26 @@
 //! The ports are [`MeteredStore`] and [`OutcomeStore`]. What they mean is written down as executable laws in `suite`
 //! (feature `suite`), and every implementation instantiates it. Time is always an argument; nothing here reads a clock.
 
+mod answer;
 mod key;
 mod metered;
 mod obligation;
 mod outcome;
 mod period;
+mod projection;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+pub use answer::Answer;
 pub use metered::{
-    Charge, MemoryQuota, MeteredStore, QuotaError, Reservation, Scope, Settlement, SqlQuota, TenantShare,
-    Usage,
+    Charge, Limit, MemoryQuota, MeteredStore, QuotaError, Recorded, Reservation, Scope, Settle, Settlement,
+    SqlQuota, TenantShare, Usage,
 };
 pub use outcome::{
     Claim, ClaimGuard, ClaimRequest, Lifetimes, MemoryOutcomes, OutcomeError, OutcomeStore, SqlOutcomes,
 };
 pub use period::{Period, PeriodError, Window};
+pub use projection::Projection;
 
 use store::Migration;
 

@@ -1,10 +1,11 @@
 //! What only a shared database can show: several processes, restarts, failures.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use chancery_quota::{
-    Charge, Claim, ClaimRequest, Lifetimes, MIGRATIONS, MeteredStore as _, OutcomeStore as _, QuotaError,
-    SqlOutcomes, SqlQuota, TenantShare, Usage, Window,
+    Charge, Claim, ClaimRequest, Lifetimes, Limit, MIGRATIONS, MeteredStore as _, OutcomeStore as _,
+    QuotaError, SqlOutcomes, SqlQuota, TenantShare, Usage, Window,
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{Options, Store};
@@ -16,7 +17,7 @@ const TTL: Duration = Duration::from_secs(30);
 fn charge(limit: u64) -> Charge<'static> {
     Charge {
         quota: "messages.sent",
-        units: 1,
+        units: NonZeroU64::MIN,
         window: Window { start: NOON, end: NOON + SignedDuration::from_hours(1) },
         platform_limit: limit,
         tenant: Some(TenantShare { id: "acme", limit }),
@@ -35,7 +36,9 @@ async fn spend(quota: &SqlQuota, limit: u64) -> Result<(), QuotaError> {
 }
 
 async fn used(quota: &SqlQuota) -> Usage {
-    quota.usage(Some("acme"), "messages.sent", charge(0).window, NOON).await.unwrap()
+    let limit = Limit { quota: "messages.sent", limit: 0, window: charge(0).window };
+    let projections = quota.projection(Some("acme"), &[limit], NOON).await.unwrap();
+    Usage { used: projections[0].used, reserved: projections[0].reserved }
 }
 
 kit::on_both_engines! {

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use descriptors::{
     catalog::ConsumeOn,
@@ -51,11 +51,10 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
                 Err(fault)
             }
             Ok(output) => {
-                // In a task of its own: a caller that goes away now must not undo the charge for what has been done.
-                match tokio::spawn(reserved.commit()).await {
-                    Ok(Ok(())) => Ok(output),
-                    Ok(Err(error)) => Err(Fault::Internal(Box::new(Uncharged::Refused(error)))),
-                    Err(error) => Err(Fault::Internal(Box::new(Uncharged::Lost(error)))),
+                // Under way at once: a caller that goes away now does not undo the charge for what has been done.
+                match reserved.commit().await {
+                    Ok(()) => Ok(output),
+                    Err(error) => Err(Fault::Internal(Box::new(Uncharged(error)))),
                 }
             }
         }
@@ -64,12 +63,8 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
 
 /// The handler has run, but its charge could not be made, so its success is not acknowledged (semantics 5.4 d).
 #[derive(Debug, thiserror::Error)]
-enum Uncharged {
-    #[error("failed to charge the call")]
-    Refused(#[source] QuotaError),
-    #[error("failed to charge the call")]
-    Lost(#[source] tokio::task::JoinError),
-}
+#[error("failed to charge the call")]
+struct Uncharged(#[source] QuotaError);
 
 impl Problem for Uncharged {
     fn code(&self) -> &'static str {
@@ -128,7 +123,8 @@ impl<S> Fund<S> {
             .map(|quota| self.due(*quota, &question, &call.snapshot, now))
             .collect::<Result<Vec<_>, _>>()?;
         let Some(units) = descriptor.cost().units() else { return Ok(None) };
-        let units = u64::from(units.get());
+        let weight = NonZeroU64::from(units);
+        let units = weight.get();
         // A call for no tenant counts against the platform alone.
         let tenant = cx.tenant().map(|tenant| tenant.to_string());
         let charges = |consume_on| -> Vec<Charge<'_>> {
@@ -136,7 +132,7 @@ impl<S> Fund<S> {
                 .filter(|due| due.consume_on == consume_on)
                 .map(|due| Charge {
                     quota: due.quota.key.as_str(),
-                    units,
+                    units: weight,
                     window: due.window,
                     platform_limit: due.platform_limit,
                     tenant: tenant.as_deref().map(|id| TenantShare { id, limit: due.tenant_limit }),

@@ -1,36 +1,55 @@
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::Timestamp;
 
-use super::{Bucket, Charge, Hold, MeteredStore, QuotaError, Reservation, Settlement, Usage};
+use super::{
+    Charge, Limit, MOST, MeteredStore, QuotaError, Recorded, Reservation, Scope, Settle, Settlement, Usage,
+};
 use crate::key::deadline;
-use crate::{BoxFuture, Window};
+use crate::{Answer, Projection, Window};
 
 /// Metered quotas of one process, forgotten when it ends.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryQuota {
-    ledger: Arc<Mutex<Ledger>>,
+    books: Arc<Books>,
 }
 
 #[derive(Debug, Default)]
+struct Books(Mutex<Ledger>);
+
+/// Accounts and reservations keep their places, so that a call in a steady state allocates nothing.
+#[derive(Debug)]
 struct Ledger {
-    accounts: HashMap<Bucket, Account>,
-    next_id: u64,
-}
-
-#[derive(Debug, Default)]
-struct Account {
-    used: u64,
-    reserved: Vec<Reserved>,
+    hasher: DefaultHashBuilder,
+    /// Where the account of a bucket is.
+    places: HashTable<usize>,
+    accounts: Vec<Account>,
+    reservations: Vec<Entry>,
+    vacant: Vec<usize>,
+    /// No reservation expires before this.
+    soonest: i64,
+    generation: u32,
 }
 
 #[derive(Debug)]
-struct Reserved {
-    id: u64,
-    units: u64,
+struct Account {
+    tenant: Option<Box<str>>,
+    quota: Box<str>,
+    window: Window,
+    used: u64,
+    reserved: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// Which reservation it is; none when it is vacant.
+    generation: Option<u32>,
     expires_at: i64,
+    /// The account, and how many of its units.
+    holds: Vec<(usize, u64)>,
 }
 
 impl MemoryQuota {
@@ -38,9 +57,11 @@ impl MemoryQuota {
     pub fn new() -> Self {
         Self::default()
     }
+}
 
+impl Books {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,82 +71,223 @@ impl MeteredStore for MemoryQuota {
         charges: &'a [Charge<'a>],
         ttl: Duration,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Reservation, QuotaError>> {
-        Box::pin(async move {
-            let holds = Hold::all(charges);
-            let id = self.ledger().reserve(&holds, deadline(now, ttl), now)?;
-            let quota = self.clone();
-            Ok(Reservation::new(async move |settlement| quota.ledger().settle(id, &holds, settlement)))
-        })
+    ) -> Answer<'a, Result<Reservation, QuotaError>> {
+        let ticket = self.books.ledger().reserve(charges, deadline(now, ttl), now.as_microsecond());
+        Answer::now(ticket.map(|ticket| Reservation::new(Arc::clone(&self.books) as _, ticket)))
     }
 
-    fn usage<'a>(
+    fn projection<'a>(
         &'a self,
         tenant: Option<&'a str>,
-        quota: &'a str,
-        window: Window,
+        limits: &'a [Limit<'a>],
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Usage, QuotaError>> {
-        let bucket = Bucket::new(tenant, quota, window);
-        let usage = self.ledger().accounts.get(&bucket).map(|account| account.usage(now)).unwrap_or_default();
-        Box::pin(async move { Ok(usage) })
+    ) -> Answer<'a, Result<Vec<Projection>, QuotaError>> {
+        let ledger = self.books.ledger();
+        let projections = limits.iter().map(|&limit| {
+            let found = ledger.find(tenant, limit.quota, limit.window);
+            let usage = found.map_or_else(Usage::default, |place| ledger.usage(place, now.as_microsecond()));
+            Projection::metered(limit, usage, now)
+        });
+        Answer::now(Ok(projections.collect()))
+    }
+
+    fn usage(&self, now: Timestamp) -> Answer<'_, Result<Vec<Recorded>, QuotaError>> {
+        let ledger = self.books.ledger();
+        let recorded = ledger.accounts.iter().enumerate().map(|(place, account)| Recorded {
+            tenant: account.tenant.as_deref().map(str::to_owned),
+            quota: account.quota.to_string(),
+            window: account.window,
+            usage: ledger.usage(place, now.as_microsecond()),
+        });
+        Answer::now(Ok(recorded.collect()))
+    }
+}
+
+impl Settle for Books {
+    fn settle(
+        self: Arc<Self>,
+        ticket: u64,
+        settlement: Settlement,
+    ) -> Answer<'static, Result<(), QuotaError>> {
+        Answer::now(self.ledger().settle(ticket, settlement))
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            places: HashTable::new(),
+            accounts: Vec::new(),
+            reservations: Vec::new(),
+            vacant: Vec::new(),
+            soonest: i64::MAX,
+            generation: 0,
+        }
     }
 }
 
 impl Ledger {
-    fn reserve(&mut self, holds: &[Hold], expires_at: i64, now: Timestamp) -> Result<u64, QuotaError> {
-        let id = self.next_id;
-        self.next_id += 1;
-        for hold in holds {
-            let account = self.accounts.entry(hold.bucket.clone()).or_default();
-            account.reserved.retain(|reserved| reserved.is_live(now));
-            let Usage { used, reserved } = account.usage(now);
-            if let Err(exhausted) = hold.admit(used + reserved) {
-                self.forget(id, holds);
+    fn reserve(&mut self, charges: &[Charge<'_>], expires_at: i64, now: i64) -> Result<u64, QuotaError> {
+        let entry = self.vacant.pop().unwrap_or_else(|| {
+            self.reservations.push(Entry::default());
+            self.reservations.len() - 1
+        });
+        let platform = charges.iter().map(|charge| (charge, None, charge.platform_limit));
+        let tenants = charges
+            .iter()
+            .filter_map(|charge| charge.tenant.map(|share| (charge, Some(share.id), share.limit)));
+        for (charge, tenant, limit) in platform.chain(tenants) {
+            if let Err(exhausted) = self.hold(entry, charge, tenant, limit.min(MOST), now) {
+                self.vacate(entry, false);
                 return Err(exhausted);
             }
-            account.reserved.push(Reserved { id, units: hold.units, expires_at });
         }
-        Ok(id)
+        self.generation = self.generation.wrapping_add(1);
+        self.soonest = self.soonest.min(expires_at);
+        let reservation = &mut self.reservations[entry];
+        reservation.generation = Some(self.generation);
+        reservation.expires_at = expires_at;
+        Ok(entry as u64 | u64::from(self.generation) << 32)
     }
 
-    fn settle(&mut self, id: u64, holds: &[Hold], settlement: Settlement) -> Result<(), QuotaError> {
-        let found = self.forget(id, holds);
-        if settlement == Settlement::Release {
-            return Ok(());
+    fn hold(
+        &mut self,
+        entry: usize,
+        charge: &Charge<'_>,
+        tenant: Option<&str>,
+        limit: u64,
+        now: i64,
+    ) -> Result<(), QuotaError> {
+        let units = charge.units.get();
+        let place = self.place(tenant, charge.quota, charge.window);
+        if !self.accounts[place].has_room(units, limit) {
+            self.expire(now);
         }
-        if found < holds.len() {
-            return Err(QuotaError::Expired);
+        let account = &mut self.accounts[place];
+        if !account.has_room(units, limit) {
+            return Err(QuotaError::Exhausted {
+                quota: charge.quota.to_owned(),
+                scope: if tenant.is_some() { Scope::Tenant } else { Scope::Platform },
+                limit,
+                used: account.used + account.reserved,
+                resets_at: charge.window.end,
+            });
         }
-        for hold in holds {
-            self.accounts.entry(hold.bucket.clone()).or_default().used += hold.units;
-        }
+        account.reserved += units;
+        self.reservations[entry].holds.push((place, units));
         Ok(())
     }
 
-    /// Removes what a reservation still holds, and tells in how many places that was.
-    fn forget(&mut self, id: u64, holds: &[Hold]) -> usize {
-        let mut found = 0;
-        for hold in holds {
-            if let Some(account) = self.accounts.get_mut(&hold.bucket) {
-                let before = account.reserved.len();
-                account.reserved.retain(|reserved| reserved.id != id);
-                found += before - account.reserved.len();
+    fn settle(&mut self, ticket: u64, settlement: Settlement) -> Result<(), QuotaError> {
+        let entry = usize::try_from(ticket & u64::from(u32::MAX)).unwrap_or(usize::MAX);
+        let generation = u32::try_from(ticket >> 32).ok();
+        let commit = settlement == Settlement::Commit;
+        if self.reservations.get(entry).is_some_and(|reservation| reservation.generation == generation) {
+            self.vacate(entry, commit);
+            return Ok(());
+        }
+        if commit { Err(QuotaError::Expired) } else { Ok(()) }
+    }
+
+    /// Ends what a reservation holds, charging it or not.
+    fn vacate(&mut self, entry: usize, commit: bool) {
+        let reservation = &mut self.reservations[entry];
+        reservation.generation = None;
+        for (place, units) in reservation.holds.drain(..) {
+            let account = &mut self.accounts[place];
+            account.reserved -= units;
+            if commit {
+                account.used += units;
             }
         }
-        found
+        self.vacant.push(entry);
     }
+
+    /// Ends every reservation whose time is over.
+    fn expire(&mut self, now: i64) {
+        if self.soonest > now {
+            return;
+        }
+        self.soonest = i64::MAX;
+        for entry in 0..self.reservations.len() {
+            let reservation = &self.reservations[entry];
+            if reservation.generation.is_none() {
+                continue;
+            }
+            if reservation.is_live(now) {
+                self.soonest = self.soonest.min(reservation.expires_at);
+            } else {
+                self.vacate(entry, false);
+            }
+        }
+    }
+
+    fn usage(&self, place: usize, now: i64) -> Usage {
+        let Account { used, reserved, .. } = self.accounts[place];
+        let expired = self
+            .reservations
+            .iter()
+            .filter(|reservation| reservation.generation.is_some() && !reservation.is_live(now))
+            .flat_map(|reservation| &reservation.holds)
+            .filter(|(held, _)| *held == place);
+        let expired: u64 = expired.map(|(_, units)| units).sum();
+        Usage { used, reserved: reserved - expired }
+    }
+
+    fn find(&self, tenant: Option<&str>, quota: &str, window: Window) -> Option<usize> {
+        let hash = hash(&self.hasher, tenant, quota, window);
+        self.places.find(hash, |&place| self.accounts[place].is(tenant, quota, window)).copied()
+    }
+
+    fn place(&mut self, tenant: Option<&str>, quota: &str, window: Window) -> usize {
+        let Self { hasher, places, accounts, .. } = self;
+        let hash_of = |tenant: Option<&str>, quota: &str, window| hash(hasher, tenant, quota, window);
+        let entry = places.entry(
+            hash_of(tenant, quota, window),
+            |&place| accounts[place].is(tenant, quota, window),
+            |&place| {
+                let Account { tenant, quota, window, .. } = &accounts[place];
+                hash_of(tenant.as_deref(), quota, *window)
+            },
+        );
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(place) => *place.get(),
+            hashbrown::hash_table::Entry::Vacant(vacant) => {
+                let place = accounts.len();
+                vacant.insert(place);
+                let (tenant, quota) = (tenant.map(Into::into), quota.into());
+                accounts.push(Account { tenant, quota, window, used: 0, reserved: 0 });
+                place
+            }
+        }
+    }
+}
+
+/// Buckets are told apart by tenant, quota and where the window starts.
+fn hash(hasher: &DefaultHashBuilder, tenant: Option<&str>, quota: &str, window: Window) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    tenant.hash(&mut hasher);
+    quota.hash(&mut hasher);
+    hasher.write_i64(window.start.as_microsecond());
+    hasher.finish()
 }
 
 impl Account {
-    fn usage(&self, now: Timestamp) -> Usage {
-        let live = self.reserved.iter().filter(|reserved| reserved.is_live(now));
-        Usage { used: self.used, reserved: live.map(|reserved| reserved.units).sum() }
+    fn is(&self, tenant: Option<&str>, quota: &str, window: Window) -> bool {
+        self.tenant.as_deref() == tenant
+            && &*self.quota == quota
+            && self.window.start.as_microsecond() == window.start.as_microsecond()
+    }
+
+    fn has_room(&self, units: u64, limit: u64) -> bool {
+        let total = self.used.checked_add(self.reserved).and_then(|taken| taken.checked_add(units));
+        total.is_some_and(|total| total <= limit)
     }
 }
 
-impl Reserved {
-    fn is_live(&self, now: Timestamp) -> bool {
-        self.expires_at > now.as_microsecond()
+impl Entry {
+    fn is_live(&self, now: i64) -> bool {
+        self.expires_at > now
     }
 }
