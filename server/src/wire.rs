@@ -17,7 +17,7 @@ use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
 use license::RunningLicense;
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
-use quota::{SqlOutcomes, SqlQuota};
+use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
@@ -98,6 +98,7 @@ pub(crate) async fn assemble(
     let parts = Parts {
         deciding,
         quotas: Arc::new(SqlQuota::new(store.clone(), node)),
+        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, Providers::none())),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
         guards,

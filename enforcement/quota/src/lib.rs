@@ -13,6 +13,7 @@
 //! (feature `suite`), and every implementation instantiates it. Time is always an argument; nothing here reads a clock.
 
 mod answer;
+mod cardinality;
 mod key;
 mod metered;
 mod obligation;
@@ -23,6 +24,9 @@ mod projection;
 pub mod suite;
 
 pub use answer::Answer;
+pub use cardinality::{
+    CardinalityProvider, CardinalityStore, Counted, Live, Place, Providers, SqlCardinality, Subject,
+};
 pub use metered::{
     Charge, Limit, MemoryQuota, MeteredStore, QuotaError, Recorded, Reservation, Scope, Settle, Settlement,
     SqlQuota, TenantShare, Usage,
@@ -38,5 +42,5 @@ use store::Migration;
 /// A boxed future, so that the ports can be held as `Arc<dyn …>`.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The tables of [`SqlQuota`] and [`SqlOutcomes`].
-pub const MIGRATIONS: &[Migration] = &[metered::MIGRATION, outcome::MIGRATION];
+/// The tables of [`SqlQuota`], [`SqlCardinality`] and [`SqlOutcomes`].
+pub const MIGRATIONS: &[Migration] = &[metered::MIGRATION, outcome::MIGRATION, cardinality::MIGRATION];

@@ -137,6 +137,24 @@ pub enum QuotaError {
         /// When the window ends and the count starts again.
         resets_at: Timestamp,
     },
+    /// There are as many things as there may be.
+    #[error("quota `{quota}` of the {scope} is full: {used} of {limit}")]
+    Full {
+        /// The quota key.
+        quota: String,
+        /// Whose quota it was.
+        scope: Scope,
+        /// Its limit.
+        limit: u64,
+        /// Things that exist or are being made.
+        used: u64,
+    },
+    /// Nothing in this build counts the things of this quota.
+    #[error("nothing in this build counts quota `{quota}`")]
+    Uncounted {
+        /// The quota key.
+        quota: String,
+    },
     /// The reservation had expired and its units went to somebody else; nothing was charged.
     #[error("the reservation has expired")]
     Expired,
