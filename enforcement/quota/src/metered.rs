@@ -1,5 +1,7 @@
 mod ledger;
 mod memory;
+#[cfg(test)]
+mod model;
 mod queue;
 mod sql;
 mod sync;

@@ -150,6 +150,41 @@ impl Ledger {
     }
 }
 
+/// What a caller wants, as the ledger sees it.
+pub(super) struct Intent<'a> {
+    pub(super) group: Arc<str>,
+    pub(super) holds: &'a [Hold],
+    pub(super) want: Want,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Want {
+    Reserve { expires_at: i64, now: i64 },
+    Settle(Settlement),
+}
+
+/// One intent after the other.
+pub(super) fn decide(before: &Ledger, intents: &[Intent<'_>]) -> (Ledger, Vec<Result<(), QuotaError>>) {
+    let mut ledger = before.clone();
+    let verdicts = intents
+        .iter()
+        .map(|Intent { group, holds, want }| match *want {
+            Want::Reserve { expires_at, now } => ledger.reserve(group, holds, expires_at, now),
+            Want::Settle(settlement) => ledger.settle(group, holds, settlement),
+        })
+        .collect();
+    (ledger, verdicts)
+}
+
+/// The latest instant at which somebody found no room.
+pub(super) fn latest(intents: &[Intent<'_>], verdicts: &[Result<(), QuotaError>]) -> Option<i64> {
+    let without_room = intents.iter().zip(verdicts).filter_map(|(intent, verdict)| match intent.want {
+        Want::Reserve { now, .. } if verdict.is_err() => Some(now),
+        Want::Reserve { .. } | Want::Settle(_) => None,
+    });
+    without_room.max()
+}
+
 /// What a batch adds up to if every intent in it is granted: sufficient for granting all of them, in any order.
 #[derive(Debug, Default)]
 pub(super) struct Sum {

@@ -24,14 +24,24 @@ struct Books(Mutex<Ledger>);
 #[derive(Debug)]
 struct Ledger {
     hasher: DefaultHashBuilder,
-    /// Where the account of a bucket is.
-    places: HashTable<usize>,
+    /// By tenant, quota and where the window starts: one look-up leads to both accounts of a charge.
+    routes: HashTable<Route>,
     accounts: Vec<Account>,
     reservations: Vec<Entry>,
     vacant: Vec<usize>,
     /// No reservation expires before this.
     soonest: i64,
     generation: u32,
+}
+
+/// Where the accounts of a charge are.
+#[derive(Debug)]
+struct Route {
+    tenant: Option<Box<str>>,
+    quota: Box<str>,
+    start: Timestamp,
+    platform: usize,
+    own: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -117,7 +127,7 @@ impl Default for Ledger {
     fn default() -> Self {
         Self {
             hasher: DefaultHashBuilder::default(),
-            places: HashTable::new(),
+            routes: HashTable::new(),
             accounts: Vec::new(),
             reservations: Vec::new(),
             vacant: Vec::new(),
@@ -133,15 +143,10 @@ impl Ledger {
             self.reservations.push(Entry::default());
             self.reservations.len() - 1
         });
-        let platform = charges.iter().map(|charge| (charge, None, charge.platform_limit));
-        let tenants = charges
-            .iter()
-            .filter_map(|charge| charge.tenant.map(|share| (charge, Some(share.id), share.limit)));
-        for (charge, tenant, limit) in platform.chain(tenants) {
-            if let Err(exhausted) = self.hold(entry, charge, tenant, limit.min(MOST), now) {
-                self.vacate(entry, false);
-                return Err(exhausted);
-            }
+        let held = self.hold_all(entry, charges, now);
+        if let Err(exhausted) = held {
+            self.vacate(entry, false);
+            return Err(exhausted);
         }
         self.generation = self.generation.wrapping_add(1);
         self.soonest = self.soonest.min(expires_at);
@@ -151,16 +156,36 @@ impl Ledger {
         Ok(entry as u64 | u64::from(self.generation) << 32)
     }
 
+    fn hold_all(&mut self, entry: usize, charges: &[Charge<'_>], now: i64) -> Result<(), QuotaError> {
+        if let [charge] = charges {
+            let (platform, own) = self.route(charge);
+            self.hold(entry, platform, charge, Scope::Platform, charge.platform_limit, now)?;
+            let Some((place, share)) = own.zip(charge.tenant) else { return Ok(()) };
+            return self.hold(entry, place, charge, Scope::Tenant, share.limit, now);
+        }
+        for charge in charges {
+            let (place, _) = self.route(charge);
+            self.hold(entry, place, charge, Scope::Platform, charge.platform_limit, now)?;
+        }
+        for charge in charges {
+            let (_, own) = self.route(charge);
+            if let Some((place, share)) = own.zip(charge.tenant) {
+                self.hold(entry, place, charge, Scope::Tenant, share.limit, now)?;
+            }
+        }
+        Ok(())
+    }
+
     fn hold(
         &mut self,
         entry: usize,
+        place: usize,
         charge: &Charge<'_>,
-        tenant: Option<&str>,
+        scope: Scope,
         limit: u64,
         now: i64,
     ) -> Result<(), QuotaError> {
-        let units = charge.units.get();
-        let place = self.place(tenant, charge.quota, charge.window);
+        let (units, limit) = (charge.units.get(), limit.min(MOST));
         if !self.accounts[place].has_room(units, limit) {
             self.expire(now);
         }
@@ -168,7 +193,7 @@ impl Ledger {
         if !account.has_room(units, limit) {
             return Err(QuotaError::Exhausted {
                 quota: charge.quota.to_owned(),
-                scope: if tenant.is_some() { Scope::Tenant } else { Scope::Platform },
+                scope,
                 limit,
                 used: account.used + account.reserved,
                 resets_at: charge.window.end,
@@ -236,50 +261,56 @@ impl Ledger {
     }
 
     fn find(&self, tenant: Option<&str>, quota: &str, window: Window) -> Option<usize> {
-        let hash = hash(&self.hasher, tenant, quota, window);
-        self.places.find(hash, |&place| self.accounts[place].is(tenant, quota, window)).copied()
+        let hash = hash(&self.hasher, tenant, quota, window.start);
+        let route = self.routes.find(hash, |route| route.is(tenant, quota, window.start))?;
+        Some(route.own.unwrap_or(route.platform))
     }
 
-    fn place(&mut self, tenant: Option<&str>, quota: &str, window: Window) -> usize {
-        let Self { hasher, places, accounts, .. } = self;
-        let hash_of = |tenant: Option<&str>, quota: &str, window| hash(hasher, tenant, quota, window);
-        let entry = places.entry(
-            hash_of(tenant, quota, window),
-            |&place| accounts[place].is(tenant, quota, window),
-            |&place| {
-                let Account { tenant, quota, window, .. } = &accounts[place];
-                hash_of(tenant.as_deref(), quota, *window)
-            },
-        );
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(place) => *place.get(),
-            hashbrown::hash_table::Entry::Vacant(vacant) => {
-                let place = accounts.len();
-                vacant.insert(place);
-                let (tenant, quota) = (tenant.map(Into::into), quota.into());
-                accounts.push(Account { tenant, quota, window, used: 0, reserved: 0 });
-                place
-            }
+    /// The platform's account, and the tenant's if there is a tenant.
+    fn route(&mut self, charge: &Charge<'_>) -> (usize, Option<usize>) {
+        let tenant = charge.tenant.map(|share| share.id);
+        let (quota, start) = (charge.quota, charge.window.start);
+        let hash = hash(&self.hasher, tenant, quota, start);
+        if let Some(route) = self.routes.find(hash, |route| route.is(tenant, quota, start)) {
+            return (route.platform, route.own);
         }
+        let (platform, own) = match charge.tenant {
+            None => (self.open(charge, None), None),
+            Some(share) => {
+                let (platform, _) = self.route(&Charge { tenant: None, ..*charge });
+                (platform, Some(self.open(charge, Some(share.id))))
+            }
+        };
+        let Self { hasher, routes, .. } = self;
+        let route = Route { tenant: tenant.map(Into::into), quota: quota.into(), start, platform, own };
+        routes.insert_unique(hash, route, |route| {
+            self::hash(hasher, route.tenant.as_deref(), &route.quota, route.start)
+        });
+        (platform, own)
+    }
+
+    fn open(&mut self, charge: &Charge<'_>, tenant: Option<&str>) -> usize {
+        let (tenant, quota, window) = (tenant.map(Into::into), charge.quota.into(), charge.window);
+        self.accounts.push(Account { tenant, quota, window, used: 0, reserved: 0 });
+        self.accounts.len() - 1
     }
 }
 
-/// Buckets are told apart by tenant, quota and where the window starts.
-fn hash(hasher: &DefaultHashBuilder, tenant: Option<&str>, quota: &str, window: Window) -> u64 {
+fn hash(hasher: &DefaultHashBuilder, tenant: Option<&str>, quota: &str, start: Timestamp) -> u64 {
     let mut hasher = hasher.build_hasher();
     tenant.hash(&mut hasher);
     quota.hash(&mut hasher);
-    hasher.write_i64(window.start.as_microsecond());
+    hasher.write_i64(start.as_second());
     hasher.finish()
 }
 
-impl Account {
-    fn is(&self, tenant: Option<&str>, quota: &str, window: Window) -> bool {
-        self.tenant.as_deref() == tenant
-            && &*self.quota == quota
-            && self.window.start.as_microsecond() == window.start.as_microsecond()
+impl Route {
+    fn is(&self, tenant: Option<&str>, quota: &str, start: Timestamp) -> bool {
+        self.start == start && &*self.quota == quota && self.tenant.as_deref() == tenant
     }
+}
 
+impl Account {
     fn has_room(&self, units: u64, limit: u64) -> bool {
         let total = self.used.checked_add(self.reserved).and_then(|taken| taken.checked_add(units));
         total.is_some_and(|total| total <= limit)

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::ledger::{Account, Held, Ledger, Sum, buckets};
+use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, buckets, decide, latest};
 use super::queue::{Batch, Queue, Turn};
 use super::{
     Bucket, Charge, Hold, Limit, MeteredStore, QuotaError, Recorded, Reservation, Settle, Settlement, Usage,
@@ -352,19 +352,6 @@ enum Durability {
     Relaxed,
 }
 
-/// What a caller wants, as the ledger sees it.
-struct Intent<'a> {
-    group: Arc<str>,
-    holds: &'a [Hold],
-    want: Want,
-}
-
-#[derive(Clone, Copy)]
-enum Want {
-    Reserve { expires_at: i64, now: i64 },
-    Settle(Settlement),
-}
-
 impl Admission {
     fn intent(&self, batch: &str) -> Intent<'_> {
         match self {
@@ -383,28 +370,6 @@ impl Settling {
     fn intent(&self, settlement: Settlement) -> Intent<'_> {
         Intent { group: Arc::clone(&self.held.id), holds: &self.held.holds, want: Want::Settle(settlement) }
     }
-}
-
-/// One intent after the other.
-fn decide(before: &Ledger, intents: &[Intent<'_>]) -> (Ledger, Vec<Result<(), QuotaError>>) {
-    let mut ledger = before.clone();
-    let verdicts = intents
-        .iter()
-        .map(|Intent { group, holds, want }| match *want {
-            Want::Reserve { expires_at, now } => ledger.reserve(group, holds, expires_at, now),
-            Want::Settle(settlement) => ledger.settle(group, holds, settlement),
-        })
-        .collect();
-    (ledger, verdicts)
-}
-
-/// The latest instant at which somebody found no room.
-fn latest(intents: &[Intent<'_>], verdicts: &[Result<(), QuotaError>]) -> Option<i64> {
-    let without_room = intents.iter().zip(verdicts).filter_map(|(intent, verdict)| match intent.want {
-        Want::Reserve { now, .. } if verdict.is_err() => Some(now),
-        Want::Reserve { .. } | Want::Settle(_) => None,
-    });
-    without_room.max()
 }
 
 /// Locks the rows until the work ends.
