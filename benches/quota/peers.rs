@@ -189,7 +189,12 @@ impl Admits for Governor {
 /// Neither reserves: one call each.
 pub(crate) fn in_memory() {
     const MANY: u64 = 4_000_000_000;
-    let governor = Governor::new(MANY, MANY);
+    let by_nanosecond = governor::Quota::with_period(Duration::from_nanos(1)).expect("a period");
+    let by_nanosecond = by_nanosecond.allow_burst(NonZeroU32::MAX);
+    let governor = Governor {
+        platform: governor::RateLimiter::direct(by_nanosecond),
+        tenants: governor::RateLimiter::keyed(by_nanosecond),
+    };
     measure_blocking("governor, direct and keyed, no reservation", || {
         assert!(governor.admits(0));
     });

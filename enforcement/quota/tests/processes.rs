@@ -59,6 +59,30 @@ kit::on_both_engines! {
         assert_eq!(used(&process(url, 9).await.1).await, Usage { used: 20, reserved: 0 });
     }
 
+    async fn crowds_over_many_tenants_are_counted_exactly(url: &str) {
+        let (_, quota) = process(url, 1).await;
+        let tenants: Vec<_> = (0..60).map(|n| format!("tenant-{n}")).collect();
+        // Each asks three times and may twice; in the second round every row is there already.
+        for admitted in [60, 120, 120] {
+            let asking = tenants.iter().map(|tenant| {
+                let (quota, tenant) = (quota.clone(), tenant.clone());
+                tokio::spawn(async move {
+                    let share = TenantShare { id: &tenant, limit: 2 };
+                    let charge = Charge { tenant: Some(share), ..charge(1_000) };
+                    quota.reserve(&[charge], TTL, NOON).await?.commit().await
+                })
+            });
+            for asked in asking.collect::<Vec<_>>() {
+                let outcome = asked.await.unwrap();
+                assert!(matches!(outcome, Ok(()) | Err(QuotaError::Exhausted { used: 2, .. })), "{outcome:?}");
+            }
+            let recorded = quota.usage(NOON).await.unwrap();
+            let used = recorded.iter().filter(|bucket| bucket.tenant.is_some()).map(|bucket| bucket.usage.used);
+            assert_eq!(used.sum::<u64>(), admitted);
+            assert!(recorded.iter().all(|bucket| bucket.usage.reserved == 0));
+        }
+    }
+
     async fn what_was_charged_survives_a_restart(url: &str) {
         let (store, quota) = process(url, 1).await;
         spend(&quota, 2).await.unwrap();

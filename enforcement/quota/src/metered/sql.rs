@@ -251,15 +251,23 @@ impl Shared {
                 Want::Settle(settlement) => sum.settle(&intent.group, intent.holds, settlement),
             }
         }
-        let granted: i64 = sqlx::query_scalar(match durability {
-            Durability::Full => statements::GRANT_ALL,
-            Durability::Relaxed => statements::GRANT_ALL_RELAXED,
-        })
-        .bind(items(&sum.accounts().collect::<Vec<_>>()))
-        .bind(items(&sum.holds().collect::<Vec<_>>()))
-        // On PostgreSQL this is a connection like any other.
-        .fetch_one(self.store.reader())
-        .await?;
+        let accounts = items(&sum.accounts().collect::<Vec<_>>());
+        let held: Vec<_> = sum.holds().collect();
+        let rows = items(&held);
+        if held.len() <= statements::FEW {
+            let granting = sqlx::query_scalar(match durability {
+                Durability::Full => statements::GRANT_ALL,
+                Durability::Relaxed => statements::GRANT_ALL_RELAXED,
+            });
+            // On PostgreSQL this is a connection like any other.
+            let granted: i64 = granting.bind(accounts).bind(rows).fetch_one(self.store.reader()).await?;
+            return Ok(granted == 1);
+        }
+        let mut work = self.begin(durability).await?;
+        sqlx::query(statements::JOIN_BY_HASH).execute(&mut *work).await?;
+        let granting = sqlx::query_scalar(statements::GRANT_MANY);
+        let granted: i64 = granting.bind(accounts).bind(rows).fetch_one(&mut *work).await?;
+        work.commit().await?;
         Ok(granted == 1)
     }
 

@@ -168,3 +168,13 @@ pub(super) const GRANT_ALL: &str = grant_all!("");
 /// The setting is of this statement's own transaction.
 pub(super) const GRANT_ALL_RELAXED: &str =
     grant_all!(" WHERE set_config('synchronous_commit', 'off', true) IS NOT NULL");
+
+/// How many rows of holds are joined well by any plan.
+pub(super) const FEW: usize = 32;
+
+/// `quota_hold` is empty whenever PostgreSQL looks at it to learn its size, and for an empty table it plans loops that
+/// take seconds over thousands of rows.
+pub(super) const JOIN_BY_HASH: &str = "SET LOCAL enable_nestloop = off";
+
+/// A text of its own, so that it has a plan of its own.
+pub(super) const GRANT_MANY: &str = grant_all!(" -- many");
