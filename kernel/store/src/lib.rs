@@ -82,6 +82,9 @@ impl Options {
             .acquire_timeout(self.patience)
             // A ping per acquisition costs a third of the throughput; a dead connection shows itself on first use.
             .test_before_acquire(false)
+            // A commit that failed for want of disk space ends the transaction without telling sqlx, which would then refuse
+            // to begin another one on that connection for ever.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
     }
 }
 

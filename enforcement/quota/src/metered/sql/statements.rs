@@ -173,8 +173,9 @@ pub(super) const GRANT_ALL_RELAXED: &str =
 pub(super) const FEW: usize = 32;
 
 /// `quota_hold` is empty whenever PostgreSQL looks at it to learn its size, and for an empty table it plans loops that
-/// take seconds over thousands of rows.
-pub(super) const JOIN_BY_HASH: &str = "SET LOCAL enable_nestloop = off";
+/// take seconds over thousands of rows. Without loops its costs look so high that it would compile the plan, each time.
+pub(super) const JOIN_BY_HASH: &str =
+    "SELECT set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)";
 
 /// A text of its own, so that it has a plan of its own.
 pub(super) const GRANT_MANY: &str = grant_all!(" -- many");
