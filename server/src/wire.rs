@@ -19,7 +19,7 @@ use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
-use quota::{MeteredStore, SqlOutcomes, SqlQuota};
+use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
@@ -163,6 +163,7 @@ pub(crate) async fn assemble(
     let parts = Parts {
         deciding,
         quotas,
+        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, Providers::none())),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
         guards,

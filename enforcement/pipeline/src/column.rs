@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use audit::Recorder;
 use descriptors::{access::GuardedBy, grant::LicenseStatus};
 use kernel::{CommandId, Contract, Dispatch, Door, Guard, Invocation};
-use quota::{Lifetimes, MeteredStore, OutcomeStore};
+use quota::{CardinalityStore, Lifetimes, MeteredStore, OutcomeStore};
 use tower::ServiceBuilder;
 
 use crate::{
@@ -19,6 +19,8 @@ pub struct Parts {
     pub deciding: Arc<Deciding>,
     /// Where units are counted.
     pub quotas: Arc<dyn MeteredStore>,
+    /// Where live things are counted.
+    pub cardinality: Arc<dyn CardinalityStore>,
     /// Where outcomes are kept for idempotency keys.
     pub outcomes: Arc<dyn OutcomeStore>,
     /// Where events go.
@@ -90,7 +92,7 @@ type OfGates = Audit<Authorize<Cover<Entitle<Decode<GuardGate<Idempotent<Fund<Di
 
 /// Builds the column before the door. Outermost first; each line says why it stands there.
 pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
-    let Parts { deciding, quotas, outcomes, recorder, guards, limits } = parts;
+    let Parts { deciding, quotas, cardinality, outcomes, recorder, guards, limits } = parts;
     let status = deciding.license().snapshot().status();
     if status == LicenseStatus::Unenforced {
         if deciding.shape().is_production() {
@@ -137,6 +139,7 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
         .layer_fn(|inner| Fund {
             deciding: Arc::clone(&deciding),
             quotas: Arc::clone(&quotas),
+            cardinality: Arc::clone(&cardinality),
             margin: Limits::MARGIN,
             inner,
         })

@@ -12,7 +12,7 @@ use descriptors::{
 use jiff::Timestamp;
 use kernel::CommandIndex;
 use license::Snapshot;
-use quota::{MeteredStore, Period, QuotaError};
+use quota::{Limit, MeteredStore, Period, QuotaError};
 use resolver::{Baseline, Described, Question, Verdict, decide};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -203,15 +203,16 @@ pub async fn recorded_usage(
     anchor: Timestamp,
     now: Timestamp,
 ) -> Result<BTreeMap<String, u64>, QuotaError> {
-    let mut recorded = BTreeMap::new();
-    for definition in catalog.quotas().filter(|quota| quota.kind == QuotaKind::Metered) {
-        let window = definition.window.and_then(|span| Period::try_from(span).ok());
-        // A window that is none lets nobody in, so nothing is used in it.
-        let Some(Ok(window)) = window.map(|period| period.window_at(anchor, now)) else { continue };
-        let usage = quotas.usage(None, &definition.key, window, now).await?;
-        recorded.insert(definition.key.clone(), usage.used + usage.reserved);
-    }
-    Ok(recorded)
+    let metered = catalog.quotas().filter(|quota| quota.kind == QuotaKind::Metered);
+    // A window that is none lets nobody in, so nothing is used in it.
+    let limits = metered.filter_map(|definition| {
+        let window = definition.window.and_then(|span| Period::try_from(span).ok())?;
+        let window = window.window_at(anchor, now).ok()?;
+        Some(Limit { quota: &definition.key, limit: u64::MAX, window })
+    });
+    let limits: Vec<_> = limits.collect();
+    let projections = quotas.projection(None, &limits, now).await?;
+    Ok(projections.into_iter().map(|quota| (quota.quota, quota.used + quota.reserved)).collect())
 }
 
 fn grant(snapshot: &Snapshot) -> Option<&Grant> {

@@ -15,8 +15,8 @@ use kernel::{Commands, Cx, Fault, IdempotencyKey, Modules, Principal, RuntimeCom
 use serde_json::{Value, json};
 use testkit::{Reason, Testkit, reason};
 use workshop::{
-    ATTEMPTS, Assemble, CATALOG, CHAIRS, Carve, Fail, Guarded, Look, Polish, Regret, Sell, Sketch, Slow,
-    Varnish, WORK, Waiting, Workshop,
+    ATTEMPTS, Assemble, BENCHES, Build, CATALOG, CHAIRS, Carve, Fail, Guarded, Look, Polish, Regret, Sell,
+    Sketch, Slow, Varnish, WORK, Waiting, Workshop,
 };
 
 fn workshop() -> (Testkit, Workshop) {
@@ -32,6 +32,12 @@ fn workshop() -> (Testkit, Workshop) {
 fn licensed() -> (Testkit, Workshop) {
     let (testkit, workshop) = workshop();
     (testkit.licensed("town").limiting(CHAIRS, 3).limiting(ATTEMPTS, 2), workshop)
+}
+
+/// With benches counted, and a limit for them.
+fn counting(benches: u64) -> (Testkit, Workshop) {
+    let (testkit, workshop) = licensed();
+    (testkit.limiting(BENCHES, benches).counting(BENCHES, workshop.clone()), workshop)
 }
 
 fn named<'e>(events: &'e [Event], name: &str) -> Vec<&'e Event> {
@@ -237,6 +243,51 @@ async fn an_attempt_is_charged_although_it_fails_where_the_catalog_says_so() {
     }
     assert_eq!(reason(&testkit.run(Fail {}).await.unwrap_err()), Some(Reason::QuotaExceeded));
     assert_eq!(workshop.runs.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn things_are_made_up_to_the_limit_and_waiting_does_not_help() {
+    let (testkit, workshop) = counting(2);
+    for _ in 0..2 {
+        testkit.run(Build { breaks: false }).await.unwrap();
+    }
+    let fault = testkit.run(Build { breaks: false }).await.unwrap_err();
+    assert_eq!(reason(&fault), Some(Reason::QuotaExceeded));
+    assert_eq!(fault.refusal().unwrap().retry_after, None);
+    workshop.benches.fetch_sub(1, Ordering::Relaxed);
+    testkit.run(Build { breaks: false }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_thing_that_was_not_made_leaves_its_place_and_its_units() {
+    let (testkit, _) = counting(1);
+    for _ in 0..5 {
+        assert!(matches!(testkit.run(Build { breaks: true }).await, Err(Fault::Failed(_))));
+    }
+    testkit.run(Build { breaks: false }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_finds_no_place_charges_no_units() {
+    let (testkit, _) = counting(1);
+    testkit.run(Build { breaks: false }).await.unwrap();
+    for _ in 0..5 {
+        let fault = testkit.run(Build { breaks: false }).await.unwrap_err();
+        assert_eq!(reason(&fault), Some(Reason::QuotaExceeded));
+    }
+    for _ in 0..2 {
+        testkit.run(Assemble { legs: 4 }).await.unwrap();
+    }
+    assert!(testkit.run(Assemble { legs: 4 }).await.is_err());
+}
+
+#[tokio::test]
+async fn what_nobody_counts_is_denied() {
+    let (testkit, workshop) = licensed();
+    let testkit = testkit.limiting(BENCHES, 9);
+    let fault = testkit.run(Build { breaks: false }).await.unwrap_err();
+    assert_eq!(reason(&fault), Some(Reason::QuotaExceeded));
+    assert_eq!(workshop.benches.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

@@ -12,27 +12,35 @@
 //! The ports are [`MeteredStore`] and [`OutcomeStore`]. What they mean is written down as executable laws in `suite`
 //! (feature `suite`), and every implementation instantiates it. Time is always an argument; nothing here reads a clock.
 
+mod answer;
+mod cardinality;
 mod key;
 mod metered;
 mod obligation;
 mod outcome;
 mod period;
+mod projection;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+pub use answer::Answer;
+pub use cardinality::{
+    CardinalityProvider, CardinalityStore, Counted, Live, Place, Providers, SqlCardinality, Subject,
+};
 pub use metered::{
-    Charge, MemoryQuota, MeteredStore, QuotaError, Reservation, Scope, Settlement, SqlQuota, TenantShare,
-    Usage,
+    Charge, Limit, MemoryQuota, MeteredStore, QuotaError, Recorded, Reservation, Scope, Settle, Settlement,
+    SqlQuota, TenantShare, Usage,
 };
 pub use outcome::{
     Claim, ClaimGuard, ClaimRequest, Lifetimes, MemoryOutcomes, OutcomeError, OutcomeStore, SqlOutcomes,
 };
 pub use period::{Period, PeriodError, Window};
+pub use projection::Projection;
 
 use store::Migration;
 
 /// A boxed future, so that the ports can be held as `Arc<dyn …>`.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The tables of [`SqlQuota`] and [`SqlOutcomes`].
-pub const MIGRATIONS: &[Migration] = &[metered::MIGRATION, outcome::MIGRATION];
+/// The tables of [`SqlQuota`], [`SqlCardinality`] and [`SqlOutcomes`].
+pub const MIGRATIONS: &[Migration] = &[metered::MIGRATION, outcome::MIGRATION, cardinality::MIGRATION];

@@ -1,15 +1,22 @@
+mod ledger;
 mod memory;
+#[cfg(test)]
+mod model;
+mod queue;
 mod sql;
+mod sync;
 
 use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use store::{StoreError, sqlx};
+use tokio::runtime::Handle;
 
 use crate::key::digest;
-use crate::obligation::Obligation;
-use crate::{BoxFuture, Window};
+use crate::{Answer, Projection, Window};
 
 pub use memory::MemoryQuota;
 pub(crate) use sql::MIGRATION;
@@ -21,7 +28,8 @@ pub use sql::SqlQuota;
 pub trait MeteredStore: Send + Sync {
     /// Takes every charge from both of its buckets, or nothing.
     ///
-    /// An unsettled reservation expires `ttl` after `now`: from then on whoever needs its units may take them.
+    /// An unsettled reservation expires `ttl` after `now`, or up to a second later: from then on whoever needs its units
+    /// may take them.
     ///
     /// # Errors
     ///
@@ -32,16 +40,19 @@ pub trait MeteredStore: Send + Sync {
         charges: &'a [Charge<'a>],
         ttl: Duration,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Reservation, QuotaError>>;
+    ) -> Answer<'a, Result<Reservation, QuotaError>>;
 
-    /// What is used of a quota in a window, by one tenant, or by the whole platform (`None`). Changes nothing.
-    fn usage<'a>(
+    /// How far these quotas are used, by one tenant, or by the whole platform (`None`), in the order asked. Changes
+    /// nothing.
+    fn projection<'a>(
         &'a self,
         tenant: Option<&'a str>,
-        quota: &'a str,
-        window: Window,
+        limits: &'a [Limit<'a>],
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Usage, QuotaError>>;
+    ) -> Answer<'a, Result<Vec<Projection>, QuotaError>>;
+
+    /// Everything that was ever counted, in no particular order. Changes nothing.
+    fn usage(&self, now: Timestamp) -> Answer<'_, Result<Vec<Recorded>, QuotaError>>;
 }
 
 /// What one quota key asks of a call.
@@ -50,7 +61,7 @@ pub struct Charge<'a> {
     /// The quota key, e.g. `messages.sent`.
     pub quota: &'a str,
     /// How many units the call costs: the cost weight of its command.
-    pub units: u64,
+    pub units: NonZeroU64,
     /// The window the units are counted in.
     pub window: Window,
     /// Units that the whole platform may use in the window. Beyond 2⁶³ - 1 it is that.
@@ -66,6 +77,17 @@ pub struct TenantShare<'a> {
     pub id: &'a str,
     /// Units that the tenant may use in the window. Beyond 2⁶³ - 1 it is that.
     pub limit: u64,
+}
+
+/// A quota whose use is asked for: its limit is not the store's to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit<'a> {
+    /// The quota key.
+    pub quota: &'a str,
+    /// Units that may be used in the window.
+    pub limit: u64,
+    /// The window.
+    pub window: Window,
 }
 
 /// Whose bucket.
@@ -86,8 +108,21 @@ pub struct Usage {
     pub reserved: u64,
 }
 
+/// A bucket as it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Whose it is; `None` for the whole platform's.
+    pub tenant: Option<String>,
+    /// The quota key.
+    pub quota: String,
+    /// The window.
+    pub window: Window,
+    /// What it holds.
+    pub usage: Usage,
+}
+
 /// Why a call was not admitted, or not charged.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuotaError {
     /// A bucket has no room for the call.
@@ -104,17 +139,44 @@ pub enum QuotaError {
         /// When the window ends and the count starts again.
         resets_at: Timestamp,
     },
+    /// There are as many things as there may be.
+    #[error("quota `{quota}` of the {scope} is full: {used} of {limit}")]
+    Full {
+        /// The quota key.
+        quota: String,
+        /// Whose quota it was.
+        scope: Scope,
+        /// Its limit.
+        limit: u64,
+        /// Things that exist or are being made.
+        used: u64,
+    },
+    /// Nothing in this build counts the things of this quota.
+    #[error("nothing in this build counts quota `{quota}`")]
+    Uncounted {
+        /// The quota key.
+        quota: String,
+    },
     /// The reservation had expired and its units went to somebody else; nothing was charged.
     #[error("the reservation has expired")]
     Expired,
-    /// The store gave no answer. This denies.
+    /// The store gave no answer. This denies. Whether something was charged, only the store knows.
     #[error("the quota store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] Arc<StoreError>),
+    /// The process ends, or the store did not answer in time. This denies, like an error of the store.
+    #[error("the quota store did not answer")]
+    Silent,
+}
+
+impl From<StoreError> for QuotaError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
 }
 
 impl From<sqlx::Error> for QuotaError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
+        StoreError::from(error).into()
     }
 }
 
@@ -127,109 +189,163 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Units held for a running call. Dropped unsettled, it is released in the background.
+/// Units held for a running call. Dropped unsettled, it is released.
 ///
 /// To charge an attempt rather than a success, commit before dispatching.
-#[derive(Debug)]
 #[must_use = "a reservation that is dropped is released"]
 pub struct Reservation {
-    obligation: Obligation<Settlement, QuotaError>,
+    held: Option<(Arc<dyn Settle>, u64)>,
 }
 
 /// How a reservation ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// The units are charged.
     Commit,
     /// The units are given back.
-    #[default]
     Release,
 }
 
+/// For implementations of [`MeteredStore`]: where a reservation goes when it is settled.
+pub trait Settle: Send + Sync {
+    /// Settles what goes by this ticket; called once for each. The settlement must be under way when this returns,
+    /// whether or not its answer is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`QuotaError::Expired`] for a commit whose units have meanwhile gone to somebody else.
+    fn settle(
+        self: Arc<Self>,
+        ticket: u64,
+        settlement: Settlement,
+    ) -> Answer<'static, Result<(), QuotaError>>;
+}
+
 impl Reservation {
-    /// For implementations of [`MeteredStore`]: `settle` is called at most once.
-    pub fn new<S, F>(settle: S) -> Self
-    where
-        S: FnOnce(Settlement) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), QuotaError>> + Send + 'static,
-    {
-        Self { obligation: Obligation::new(settle) }
+    /// For implementations of [`MeteredStore`]: units that `held` knows by `ticket`.
+    pub fn new(held: Arc<dyn Settle>, ticket: u64) -> Self {
+        Self { held: Some((held, ticket)) }
     }
 
-    /// Charges the units; durable when it returns.
+    /// Charges the units. That happens whether or not the answer is waited for; it is durable when the answer is there.
     ///
     /// # Errors
     ///
     /// [`QuotaError::Expired`] when the units have meanwhile gone to somebody else. A reservation that has outlived its
     /// time unnoticed is still charged: that cannot exceed a limit.
-    pub async fn commit(self) -> Result<(), QuotaError> {
-        self.obligation.settle(Settlement::Commit).await
+    pub fn commit(self) -> Answer<'static, Result<(), QuotaError>> {
+        self.settle(Settlement::Commit)
     }
 
     /// Gives the units back.
-    pub async fn release(self) -> Result<(), QuotaError> {
-        self.obligation.settle(Settlement::Release).await
+    pub fn release(self) -> Answer<'static, Result<(), QuotaError>> {
+        self.settle(Settlement::Release)
+    }
+
+    fn settle(mut self, settlement: Settlement) -> Answer<'static, Result<(), QuotaError>> {
+        match self.held.take() {
+            Some((held, ticket)) => held.settle(ticket, settlement),
+            None => Answer::now(Ok(())),
+        }
     }
 }
 
-/// A place where units are counted. The tenant is a [`digest`], and empty in platform scope.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let Some((held, ticket)) = self.held.take() else { return };
+        let Some(answer) = held.settle(ticket, Settlement::Release).pending() else { return };
+        // Nobody waits, so without a runtime to do that on, what went wrong stays unsaid; the units expire.
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if let Err(error) = answer.await {
+                tracing::warn!(%error, "a dropped reservation is left to expire");
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").finish_non_exhaustive()
+    }
+}
+
+/// A place where units are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Bucket {
-    scope: Scope,
-    tenant: String,
+    /// A [`digest`] of everything that tells this bucket from others.
+    key: Arc<str>,
+    tenant: Option<String>,
     quota: String,
-    window_start: i64,
+    window: Window,
 }
 
 impl Bucket {
     fn new(tenant: Option<&str>, quota: &str, window: Window) -> Self {
         Self {
-            scope: if tenant.is_some() { Scope::Tenant } else { Scope::Platform },
-            tenant: tenant.map(|id| digest(&[id])).unwrap_or_default(),
+            key: Self::key(tenant, quota, window).into(),
+            tenant: tenant.map(str::to_owned),
             quota: quota.to_owned(),
-            window_start: window.start.as_microsecond(),
+            window,
         }
+    }
+
+    fn key(tenant: Option<&str>, quota: &str, window: Window) -> String {
+        let scope = if tenant.is_some() { "tenant" } else { "platform" };
+        let start = window.start.as_microsecond().to_string();
+        digest(&[scope, tenant.unwrap_or_default(), quota, &start])
+    }
+
+    const fn scope(&self) -> Scope {
+        if self.tenant.is_some() { Scope::Tenant } else { Scope::Platform }
     }
 }
 
-/// What a charge asks of one bucket.
-#[derive(Debug)]
+/// What a call asks of one bucket.
+#[derive(Debug, Clone)]
 struct Hold {
     bucket: Bucket,
     units: u64,
     limit: u64,
-    resets_at: Timestamp,
 }
 
 impl Hold {
-    /// The holds of all charges, in the order in which every caller takes them; so no two callers wait for each other.
+    /// What all charges ask, one hold for each bucket, the platform's first.
     fn all(charges: &[Charge<'_>]) -> Vec<Self> {
-        let hold = |charge: &Charge<'_>, tenant, limit: u64| Self {
-            bucket: Bucket::new(tenant, charge.quota, charge.window),
-            units: charge.units,
-            limit: limit.min(i64::MAX.unsigned_abs()),
-            resets_at: charge.window.end,
-        };
-        let platform = charges.iter().map(|charge| hold(charge, None, charge.platform_limit));
+        let platform = charges.iter().map(|charge| (charge, None, charge.platform_limit));
         let tenants = charges
             .iter()
-            .filter_map(|charge| charge.tenant.map(|share| hold(charge, Some(share.id), share.limit)));
-        let mut holds: Vec<_> = platform.chain(tenants).collect();
-        holds.sort_by(|a, b| a.bucket.cmp(&b.bucket));
+            .filter_map(|charge| charge.tenant.map(|share| (charge, Some(share.id), share.limit)));
+        let mut holds: Vec<Self> = Vec::with_capacity(2 * charges.len());
+        for (charge, tenant, limit) in platform.chain(tenants) {
+            let bucket = Bucket::new(tenant, charge.quota, charge.window);
+            let (units, limit) = (charge.units.get(), limit.min(MOST));
+            match holds.iter_mut().find(|hold| hold.bucket.key == bucket.key) {
+                Some(hold) => {
+                    hold.units = hold.units.saturating_add(units);
+                    hold.limit = hold.limit.min(limit);
+                }
+                None => holds.push(Self { bucket, units, limit }),
+            }
+        }
         holds
     }
 
     /// Whether there is room besides the `used` units, reserved ones included.
-    fn admit(&self, used: u64) -> Result<(), QuotaError> {
-        if used.checked_add(self.units).is_some_and(|total| total <= self.limit) {
-            return Ok(());
-        }
-        Err(QuotaError::Exhausted {
+    fn fits(&self, used: u64) -> bool {
+        used.checked_add(self.units).is_some_and(|total| total <= self.limit)
+    }
+
+    fn exhausted(&self, used: u64) -> QuotaError {
+        QuotaError::Exhausted {
             quota: self.bucket.quota.clone(),
-            scope: self.bucket.scope,
+            scope: self.bucket.scope(),
             limit: self.limit,
             used,
-            resets_at: self.resets_at,
-        })
+            resets_at: self.bucket.window.end,
+        }
     }
 }
+
+/// The largest limit: what a `BIGINT` holds.
+const MOST: u64 = i64::MAX.unsigned_abs();

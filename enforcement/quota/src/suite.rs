@@ -45,6 +45,9 @@ macro_rules! metered_store_suite {
             a_weight_counts_as_that_many_units
             released_units_can_be_spent_again
             a_dropped_reservation_is_given_back
+            a_reservation_that_nobody_waited_for_is_given_back
+            a_commit_that_nobody_waited_for_is_made
+            a_panicking_call_gives_its_units_back
             a_denied_call_consumes_nothing
             a_denial_names_the_bucket_and_when_it_resets
             several_charges_are_reserved_all_or_none
@@ -60,6 +63,10 @@ macro_rules! metered_store_suite {
             a_lowered_limit_applies_at_once
             a_new_window_starts_at_zero
             usage_tells_used_from_reserved
+            a_projection_tells_limit_use_window_and_cap
+            a_projection_forecasts_when_the_limit_is_reached
+            a_projection_charges_nothing
+            everything_that_was_counted_is_told
             no_limit_is_too_large_and_no_charge_overflows
         }
     };

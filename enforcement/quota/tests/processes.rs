@@ -1,10 +1,11 @@
 //! What only a shared database can show: several processes, restarts, failures.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use chancery_quota::{
-    Charge, Claim, ClaimRequest, Lifetimes, MIGRATIONS, MeteredStore as _, OutcomeStore as _, QuotaError,
-    SqlOutcomes, SqlQuota, TenantShare, Usage, Window,
+    Charge, Claim, ClaimRequest, Lifetimes, Limit, MIGRATIONS, MeteredStore as _, OutcomeStore as _,
+    QuotaError, SqlOutcomes, SqlQuota, TenantShare, Usage, Window,
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{Options, Store};
@@ -16,7 +17,7 @@ const TTL: Duration = Duration::from_secs(30);
 fn charge(limit: u64) -> Charge<'static> {
     Charge {
         quota: "messages.sent",
-        units: 1,
+        units: NonZeroU64::MIN,
         window: Window { start: NOON, end: NOON + SignedDuration::from_hours(1) },
         platform_limit: limit,
         tenant: Some(TenantShare { id: "acme", limit }),
@@ -35,7 +36,9 @@ async fn spend(quota: &SqlQuota, limit: u64) -> Result<(), QuotaError> {
 }
 
 async fn used(quota: &SqlQuota) -> Usage {
-    quota.usage(Some("acme"), "messages.sent", charge(0).window, NOON).await.unwrap()
+    let limit = Limit { quota: "messages.sent", limit: 0, window: charge(0).window };
+    let projections = quota.projection(Some("acme"), &[limit], NOON).await.unwrap();
+    Usage { used: projections[0].used, reserved: projections[0].reserved }
 }
 
 kit::on_both_engines! {
@@ -54,6 +57,30 @@ kit::on_both_engines! {
         }
         assert_eq!(admitted, 20);
         assert_eq!(used(&process(url, 9).await.1).await, Usage { used: 20, reserved: 0 });
+    }
+
+    async fn crowds_over_many_tenants_are_counted_exactly(url: &str) {
+        let (_, quota) = process(url, 1).await;
+        let tenants: Vec<_> = (0..60).map(|n| format!("tenant-{n}")).collect();
+        // Each asks three times and may twice; in the second round every row is there already.
+        for admitted in [60, 120, 120] {
+            let asking = tenants.iter().map(|tenant| {
+                let (quota, tenant) = (quota.clone(), tenant.clone());
+                tokio::spawn(async move {
+                    let share = TenantShare { id: &tenant, limit: 2 };
+                    let charge = Charge { tenant: Some(share), ..charge(1_000) };
+                    quota.reserve(&[charge], TTL, NOON).await?.commit().await
+                })
+            });
+            for asked in asking.collect::<Vec<_>>() {
+                let outcome = asked.await.unwrap();
+                assert!(matches!(outcome, Ok(()) | Err(QuotaError::Exhausted { used: 2, .. })), "{outcome:?}");
+            }
+            let recorded = quota.usage(NOON).await.unwrap();
+            let used = recorded.iter().filter(|bucket| bucket.tenant.is_some()).map(|bucket| bucket.usage.used);
+            assert_eq!(used.sum::<u64>(), admitted);
+            assert!(recorded.iter().all(|bucket| bucket.usage.reserved == 0));
+        }
     }
 
     async fn what_was_charged_survives_a_restart(url: &str) {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::{Bus, CommandId, Cx, Guard, Input, Refusal, Registry};
 use license::{RecipientKey, RunningLicense, RuntimeSettings, Site, Sources, TrustSettings};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
-use quota::{MemoryOutcomes, MemoryQuota};
+use quota::{MemoryOutcomes, MemoryQuota, SqlCardinality};
 use serde_json::Map;
 use store::{Options, Store};
 use tempfile::TempDir;
@@ -36,7 +36,8 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}", folder.path().join("test.db").display());
         let store = Store::open(&url, Options::default()).await.expect("a fresh database");
-        store.migrate(testkit.migrations).await.expect("the module's migrations");
+        let migrations = [testkit.migrations, quota::MIGRATIONS].concat();
+        store.migrate(&migrations).await.expect("the module's migrations");
 
         let registry = Registry::linked_and((testkit.commands)()).expect("commands that fit together");
         let registry = Arc::new(registry);
@@ -61,6 +62,11 @@ impl Bench {
         let parts = Parts {
             deciding: Arc::clone(&deciding),
             quotas: Arc::new(MemoryQuota::new()),
+            cardinality: Arc::new(SqlCardinality::new(
+                store.clone(),
+                testkit.clock.ambient().uuid(),
+                testkit.providers.clone(),
+            )),
             outcomes: Arc::new(MemoryOutcomes::new()),
             recorder: recorder.clone(),
             guards,

@@ -59,6 +59,7 @@ use kernel::{
     Module, Modules, Principal, Registry, TenantId,
 };
 use pipeline::Deciding;
+use quota::{CardinalityProvider, Providers};
 use serde_json::Value;
 use store::{Migration, Store};
 use tokio::sync::OnceCell;
@@ -78,6 +79,7 @@ pub struct Testkit {
     pub(crate) mount: Mount,
     pub(crate) commands: MakeCommands,
     pub(crate) guards: Vec<(GuardedBy, MakeGuard)>,
+    pub(crate) providers: Providers,
     pub(crate) grant: Option<Grant>,
     pub(crate) catalog: Option<Catalog>,
     pub(crate) policy: CoveragePolicy,
@@ -147,6 +149,7 @@ impl Testkit {
             mount: Arc::new(mount),
             commands: Arc::new(Commands::none),
             guards: Vec::new(),
+            providers: Providers::none(),
             grant: None,
             catalog: None,
             policy: CoveragePolicy::strict(),
@@ -261,6 +264,15 @@ impl Testkit {
     pub fn guarded<G: Guard + Clone>(self, policy: GuardedBy, guard: G) -> Self {
         let make: MakeGuard = Arc::new(move || Arc::new(guard.clone()));
         self.change(|testkit| testkit.guards.push((policy, make)))
+    }
+
+    /// With this provider counting the live things of a quota, in the test's database.
+    #[must_use]
+    pub fn counting(self, quota: Quota<'_>, provider: impl CardinalityProvider + 'static) -> Self {
+        self.change(|testkit| {
+            let providers = std::mem::replace(&mut testkit.providers, Providers::none());
+            testkit.providers = providers.with(quota.key.as_str(), provider);
+        })
     }
 
     /// With commands known at run time, too.

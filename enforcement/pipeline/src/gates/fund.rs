@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use descriptors::{
     catalog::ConsumeOn,
@@ -6,9 +6,11 @@ use descriptors::{
     descriptor::{LicenseDescriptor, Quota, QuotaKind},
 };
 use jiff::Timestamp;
-use kernel::{Category, Dispatch, Fault, Problem};
+use kernel::{Category, Dispatch, Fault, Input, Problem};
 use license::Snapshot;
-use quota::{Charge, MeteredStore, Period, QuotaError, Reservation, TenantShare};
+use quota::{
+    CardinalityStore, Charge, MeteredStore, Period, Place, QuotaError, Reservation, Subject, TenantShare,
+};
 use resolver::Question;
 
 use super::Answer;
@@ -23,6 +25,7 @@ use crate::{
 pub(crate) struct Fund<S> {
     pub(crate) deciding: Arc<Deciding>,
     pub(crate) quotas: Arc<dyn MeteredStore>,
+    pub(crate) cardinality: Arc<dyn CardinalityStore>,
     /// How long a reservation outlives the deadline of its call.
     pub(crate) margin: Duration,
     pub(crate) inner: S,
@@ -36,27 +39,21 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
                 return self.inner.dispatch(Funded(call.invocation)).await;
             }
         };
-        let reserved = match self.reserve(&call, descriptor).await {
-            Ok(reserved) => reserved,
+        let funds = match self.reserve(&call, descriptor).await {
+            Ok(funds) => funds,
             Err(unfunded) => return Err(self.deny(&call, unfunded)),
         };
-        let answer = self.inner.dispatch(Funded(call.invocation)).await;
-        let Some(reserved) = reserved else { return answer };
-        match answer {
+        match self.inner.dispatch(Funded(call.invocation)).await {
             Err(fault) => {
-                if let Err(error) = reserved.release().await {
+                if let Err(error) = funds.release().await {
                     // It expires by itself.
                     tracing::warn!(%error, "failed to release a reservation");
                 }
                 Err(fault)
             }
             Ok(output) => {
-                // In a task of its own: a caller that goes away now must not undo the charge for what has been done.
-                match tokio::spawn(reserved.commit()).await {
-                    Ok(Ok(())) => Ok(output),
-                    Ok(Err(error)) => Err(Fault::Internal(Box::new(Uncharged::Refused(error)))),
-                    Err(error) => Err(Fault::Internal(Box::new(Uncharged::Lost(error)))),
-                }
+                let charged = funds.commit().await;
+                charged.map(|()| output).map_err(|error| Fault::Internal(Box::new(Uncharged(error))))
             }
         }
     }
@@ -64,12 +61,8 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
 
 /// The handler has run, but its charge could not be made, so its success is not acknowledged (semantics 5.4 d).
 #[derive(Debug, thiserror::Error)]
-enum Uncharged {
-    #[error("failed to charge the call")]
-    Refused(#[source] QuotaError),
-    #[error("failed to charge the call")]
-    Lost(#[source] tokio::task::JoinError),
-}
+#[error("failed to charge the call")]
+struct Uncharged(#[source] QuotaError);
 
 impl Problem for Uncharged {
     fn code(&self) -> &'static str {
@@ -93,32 +86,92 @@ impl Unfunded {
     }
 
     /// Waiting helps only where the window as a whole could fund the call.
-    fn by(error: &QuotaError, units: u64) -> Self {
+    fn by(error: &QuotaError, weight: Option<NonZeroU64>) -> Self {
         let resets_at = match error {
-            QuotaError::Exhausted { limit, resets_at, .. } if units <= *limit => Some(*resets_at),
-            _ => None,
+            QuotaError::Exhausted { limit, resets_at, .. } => {
+                weight.is_some_and(|units| units.get() <= *limit).then_some(*resets_at)
+            }
+            QuotaError::Full { .. } => None,
+            error => {
+                tracing::error!(error = error as &dyn std::error::Error, "failed to reserve quota");
+                None
+            }
         };
         Self { because: error.to_string(), resets_at }
     }
 }
 
-/// One quota of the command, ready to be charged.
+/// One quota of the command, with its limits.
 struct Due {
     quota: Quota<'static>,
-    consume_on: ConsumeOn,
-    window: quota::Window,
+    counted: By,
     tenant_limit: u64,
     platform_limit: u64,
 }
 
+/// How a quota is counted.
+#[derive(Clone, Copy)]
+enum By {
+    /// By units, charged for this, within this window.
+    Units(ConsumeOn, quota::Window),
+    /// By what lives.
+    Things,
+}
+
+impl Due {
+    fn charge<'a>(&self, weight: NonZeroU64, window: quota::Window, tenant: Option<&'a str>) -> Charge<'a> {
+        Charge {
+            quota: self.quota.key.as_str(),
+            units: weight,
+            window,
+            platform_limit: self.platform_limit,
+            tenant: tenant.map(|id| TenantShare { id, limit: self.tenant_limit }),
+        }
+    }
+
+    fn place<'a>(&self, tenant: Option<&'a str>) -> Place<'a> {
+        Place {
+            quota: self.quota.key.as_str(),
+            platform_limit: self.platform_limit,
+            tenant: tenant.map(|id| TenantShare { id, limit: self.tenant_limit }),
+        }
+    }
+}
+
+/// What a call holds while it runs. Dropped, all of it is released.
+#[must_use]
+struct Funds {
+    units: Option<Reservation>,
+    places: Option<Reservation>,
+}
+
+impl Funds {
+    /// Charges all of it. Under way at once: a caller that goes away now does not undo the charge for what has been done.
+    async fn commit(self) -> Result<(), QuotaError> {
+        let (units, places) = (self.units.map(Reservation::commit), self.places.map(Reservation::commit));
+        for settled in [units, places].into_iter().flatten() {
+            settled.await?;
+        }
+        Ok(())
+    }
+
+    async fn release(self) -> Result<(), QuotaError> {
+        let (units, places) = (self.units.map(Reservation::release), self.places.map(Reservation::release));
+        for settled in [units, places].into_iter().flatten() {
+            settled.await?;
+        }
+        Ok(())
+    }
+}
+
 impl<S> Fund<S> {
-    /// Reserves every quota of the command, or none. What is consumed by the attempt is charged here and now; what is
-    /// left to settle by the outcome is returned.
+    /// Reserves every quota of the command, or none. What is consumed by the attempt is charged here and now, once all is
+    /// reserved; what is left to settle by the outcome is returned.
     async fn reserve(
         &self,
         call: &Entitled,
         descriptor: &'static LicenseDescriptor,
-    ) -> Result<Option<Reservation>, Unfunded> {
+    ) -> Result<Funds, Unfunded> {
         let cx = &call.invocation.cx;
         let now = cx.now();
         let question = self.deciding.question(call.invocation.command, cx.tenant(), &call.world);
@@ -127,32 +180,33 @@ impl<S> Fund<S> {
             .iter()
             .map(|quota| self.due(*quota, &question, &call.world.snapshot, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let Some(units) = descriptor.cost().units() else { return Ok(None) };
-        let units = u64::from(units.get());
+        let weight = descriptor.cost().units().map(NonZeroU64::from);
         // A call for no tenant counts against the platform alone.
         let tenant = cx.tenant().map(|tenant| tenant.to_string());
-        let charges = |consume_on| -> Vec<Charge<'_>> {
-            dues.iter()
-                .filter(|due| due.consume_on == consume_on)
-                .map(|due| Charge {
-                    quota: due.quota.key.as_str(),
-                    units,
-                    window: due.window,
-                    platform_limit: due.platform_limit,
-                    tenant: tenant.as_deref().map(|id| TenantShare { id, limit: due.tenant_limit }),
-                })
-                .collect()
+        let tenant = tenant.as_deref();
+        let charges = |on| -> Vec<Charge<'_>> {
+            let charged = dues.iter().filter_map(|due| match (due.counted, weight) {
+                (By::Units(consume_on, window), Some(weight)) if consume_on == on => {
+                    Some(due.charge(weight, window, tenant))
+                }
+                _ => None,
+            });
+            charged.collect()
         };
+        let things = dues.iter().filter(|due| matches!(due.counted, By::Things));
+        let places: Vec<_> = things.map(|due| due.place(tenant)).collect();
         let left = cx.deadline().map_or(Duration::ZERO, |deadline| {
             Duration::try_from(deadline.duration_since(now)).unwrap_or_default()
         });
         let ttl = left + self.margin;
-        let by_success = self.take(&charges(ConsumeOn::Success), ttl, now, units).await?;
-        // Dropped on failure, the first reservation is released: all or none.
-        if let Some(by_attempt) = self.take(&charges(ConsumeOn::Attempt), ttl, now, units).await? {
-            by_attempt.commit().await.map_err(|error| Unfunded::by(&error, units))?;
+        // Dropped when a later one is refused, what was reserved first is released: all or none.
+        let units = self.take(&charges(ConsumeOn::Success), ttl, now).await?;
+        let by_attempt = self.take(&charges(ConsumeOn::Attempt), ttl, now).await?;
+        let places = self.occupy(&places, &call.invocation.input, ttl, now).await?;
+        if let Some(by_attempt) = by_attempt {
+            by_attempt.commit().await.map_err(|error| Unfunded::by(&error, weight))?;
         }
-        Ok(by_success)
+        Ok(Funds { units, places })
     }
 
     async fn take(
@@ -160,17 +214,28 @@ impl<S> Fund<S> {
         charges: &[Charge<'_>],
         ttl: Duration,
         now: Timestamp,
-        units: u64,
     ) -> Result<Option<Reservation>, Unfunded> {
-        if charges.is_empty() {
+        let Some(weight) = charges.first().map(|charge| charge.units) else { return Ok(None) };
+        let reserved = self.quotas.reserve(charges, ttl, now).await;
+        reserved.map(Some).map_err(|error| Unfunded::by(&error, Some(weight)))
+    }
+
+    async fn occupy(
+        &self,
+        places: &[Place<'_>],
+        input: &Input,
+        ttl: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Reservation>, Unfunded> {
+        if places.is_empty() {
             return Ok(None);
         }
-        self.quotas.reserve(charges, ttl, now).await.map(Some).map_err(|error| {
-            if !matches!(error, QuotaError::Exhausted { .. }) {
-                tracing::error!(%error, "failed to reserve quota");
-            }
-            Unfunded::by(&error, units)
-        })
+        let subject: Subject<'_> = match input {
+            Input::Typed(message) => &**message,
+            Input::Json(value) => value,
+        };
+        let reserved = self.cardinality.reserve(places, subject, ttl, now).await;
+        reserved.map(Some).map_err(|error| Unfunded::by(&error, None))
     }
 
     fn due(
@@ -186,17 +251,20 @@ impl<S> Fund<S> {
             .catalog()
             .quota(key)
             .ok_or_else(|| Unfunded::new(format!("the catalog does not list quota `{key}`")))?;
-        let (QuotaKind::Metered, QuotaKind::Metered, Some(span)) = (quota.kind, defined.kind, defined.window)
-        else {
-            return Err(Unfunded::new(format!("nothing in this build counts quota `{key}`")));
+        let counted = match (quota.kind, defined.kind, defined.window) {
+            (QuotaKind::Metered, QuotaKind::Metered, Some(span)) => {
+                let window = Period::try_from(span)
+                    .and_then(|period| period.window_at(snapshot.anchor(), now))
+                    .map_err(|error| Unfunded::new(error.to_string()))?;
+                By::Units(defined.consume_on(), window)
+            }
+            (QuotaKind::Cardinality, QuotaKind::Cardinality, _) => By::Things,
+            _ => return Err(Unfunded::new(format!("the catalog lists quota `{key}` as another kind"))),
         };
-        let window = Period::try_from(span)
-            .and_then(|period| period.window_at(snapshot.anchor(), now))
-            .map_err(|error| Unfunded::new(error.to_string()))?;
         let limits = question.tenant_limit(key).zip(question.platform_limit(key));
         let (tenant_limit, platform_limit) =
             limits.ok_or_else(|| Unfunded::new(format!("no license states a limit for quota `{key}`")))?;
-        Ok(Due { quota, consume_on: defined.consume_on(), window, tenant_limit, platform_limit })
+        Ok(Due { quota, counted, tenant_limit, platform_limit })
     }
 
     fn deny(&self, call: &Entitled, unfunded: Unfunded) -> Fault<kernel::BoxProblem> {

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
+use quota::{BoxFuture, CardinalityProvider, Counted, Live};
 use sdk::prelude::*;
+use store::{StoreError, sqlx::AnyConnection};
 use tokio::sync::Notify;
 
 pub(crate) const CATALOG: &str = r#"
@@ -23,15 +25,21 @@ kind = "METERED"
 window = "P1D"
 consume-on = "ATTEMPT"
 description = "attempts"
+[[quota]]
+key = "workshop.benches.max"
+kind = "CARDINALITY"
+description = "benches that stand at the same time"
 "#;
 pub(crate) const WORK: Permission = Permission::new("workshop.work");
 pub(crate) const CHAIRS: Quota<'_> = Quota::metered("workshop.chairs.max");
 pub(crate) const ATTEMPTS: Quota<'_> = Quota::metered("workshop.attempts.max");
+pub(crate) const BENCHES: Quota<'_> = Quota::cardinality("workshop.benches.max");
 pub(crate) const POLICY: GuardedBy = GuardedBy::policy("workshop.policy");
 
 #[derive(Clone, Default)]
 pub(crate) struct Workshop {
     pub(crate) runs: Arc<AtomicU32>,
+    pub(crate) benches: Arc<AtomicU32>,
     pub(crate) started: Arc<Notify>,
     pub(crate) finish: Arc<Notify>,
 }
@@ -39,6 +47,18 @@ pub(crate) struct Workshop {
 impl Workshop {
     fn run(&self) -> u32 {
         self.runs.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Benches are kept in memory; nothing of the gate's unit of work is needed to count them.
+impl CardinalityProvider for Workshop {
+    fn count<'a>(
+        &'a self,
+        _work: &'a mut AnyConnection,
+        _of: Counted<'a>,
+    ) -> BoxFuture<'a, Result<Option<Live>, StoreError>> {
+        let standing = u64::from(self.benches.load(Ordering::Relaxed));
+        Box::pin(async move { Ok(Some(Live::Things(standing))) })
     }
 }
 
@@ -252,5 +272,23 @@ pub(crate) struct Look {}
 impl Handle<Look> for Workshop {
     async fn handle(&self, _cx: &Cx, _command: Look) -> Result<u32, Broken> {
         Ok(self.run())
+    }
+}
+
+/// Build a bench, which stands from then on.
+#[derive(Command, Serialize, Deserialize, JsonSchema)]
+#[command("workshop.benches.build", Workshop -> u32)]
+#[access(permission = WORK)]
+#[license(quotas = [BENCHES, CHAIRS])]
+pub(crate) struct Build {
+    pub(crate) breaks: bool,
+}
+
+impl Handle<Build> for Workshop {
+    async fn handle(&self, _cx: &Cx, command: Build) -> Result<u32, Broken> {
+        if command.breaks {
+            return Err(Broken);
+        }
+        Ok(self.benches.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }

@@ -1,61 +1,100 @@
+mod statements;
+
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::sqlx::any::{AnyArguments, AnyRow};
-use store::sqlx::query::Query;
-use store::sqlx::{self, Any, AnyConnection, Row as _};
-use store::{Migration, Store};
+use serde::Serialize;
+use store::sqlx::any::AnyRow;
+use store::sqlx::{self, AnyConnection, Row as _};
+use store::{Engine, Store, StoreError, Work};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Bucket, Charge, Hold, MeteredStore, QuotaError, Reservation, Settlement, Usage};
-use crate::key::{Tickets, deadline};
-use crate::{BoxFuture, Window};
-
-pub(crate) const MIGRATION: Migration = Migration {
-    version: 20_261_122_000_100,
-    name: "quota buckets and reservations",
-    sql: "
-        CREATE TABLE quota_bucket (
-            scope TEXT NOT NULL,
-            tenant TEXT NOT NULL,
-            quota TEXT NOT NULL,
-            window_start BIGINT NOT NULL,
-            used BIGINT NOT NULL,
-            PRIMARY KEY (scope, tenant, quota, window_start)
-        );
-        CREATE TABLE quota_reservation (
-            id TEXT NOT NULL,
-            part BIGINT NOT NULL,
-            scope TEXT NOT NULL,
-            tenant TEXT NOT NULL,
-            quota TEXT NOT NULL,
-            window_start BIGINT NOT NULL,
-            units BIGINT NOT NULL,
-            expires_at BIGINT NOT NULL,
-            PRIMARY KEY (id, part)
-        );
-        CREATE INDEX quota_reservation_bucket
-            ON quota_reservation (scope, tenant, quota, window_start, expires_at);
-    ",
+use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, buckets, decide, latest};
+use super::queue::{Batch, Queue, Turn};
+use super::{
+    Bucket, Charge, Hold, Limit, MeteredStore, QuotaError, Recorded, Reservation, Settle, Settlement, Usage,
 };
+use crate::key::{Tickets, deadline};
+use crate::{Answer, Projection, Window};
+
+pub(crate) use statements::MIGRATION;
 
 /// Metered quotas in the database, shared by all processes that use it.
 ///
-/// INVARIANT: a reservation exists exactly as long as its rows do, and rows of a bucket are judged and removed only
-/// under the lock of its `quota_bucket` row. So expired rows count until somebody who needs the room deletes them, a late
-/// commit either finds all its rows or charges nothing, and no clock but the caller's is compared.
+/// What the callers of one process want at the same time is done in one transaction for all of them, decided in order of
+/// arrival: see decision 9 for the protocol and why the laws hold.
+///
+/// INVARIANT: holds of a bucket are made, judged and removed only under the lock of its `quota_bucket` row, whose `held`
+/// is their sum. So expired holds count until somebody who needs the room removes them, a late commit either finds all
+/// its holds or charges nothing, and no clock but the caller's is compared.
 #[derive(Debug, Clone)]
 pub struct SqlQuota {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     store: Store,
-    tickets: Arc<Tickets>,
+    tickets: Tickets,
+    queue: Arc<Queue<Admission, Settling>>,
+}
+
+/// What must be seen by all processes when it is answered, but need not survive the machine: whoever finds their hold
+/// gone charges nothing.
+enum Admission {
+    Reserve(Reserving),
+    Release(Settling),
+}
+
+struct Reserving {
+    holds: Vec<Hold>,
+    expires_at: i64,
+    now: i64,
+    answer: oneshot::Sender<Result<Reservation, QuotaError>>,
+}
+
+struct Settling {
+    held: Arc<Group>,
+    answer: oneshot::Sender<Result<(), QuotaError>>,
+}
+
+/// One reservation, as a part of what its group holds.
+struct Group {
+    shared: Arc<Shared>,
+    id: Arc<str>,
+    holds: Vec<Hold>,
 }
 
 impl SqlQuota {
     /// Uses the tables of [`MIGRATIONS`](crate::MIGRATIONS). No two running processes may have the same `node`; make it
     /// at start-up.
     pub fn new(store: Store, node: Uuid) -> Self {
-        Self { store, tickets: Arc::new(Tickets::new(node)) }
+        let shared = Shared { store, tickets: Tickets::new(node), queue: Arc::new(Queue::new()) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Removes every reservation that is expired, and tells how many buckets held some. Whoever needs their units looks
+    /// after itself; this is for buckets nobody asks about again, from time to time.
+    pub async fn forget_expired(&self, now: Timestamp) -> Result<u64, QuotaError> {
+        let store = &self.shared.store;
+        let now = now.as_microsecond();
+        let stale = sqlx::query(statements::STALE).bind(now).fetch_all(store.reader()).await?;
+        let stale = stale.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+        if stale.is_empty() {
+            return Ok(0);
+        }
+        let mut work = store.begin_relaxed().await?;
+        let rows = items(&stale.iter().map(|key| (key,)).collect::<Vec<_>>());
+        let mut ledger = Ledger::default();
+        load_accounts(store.engine(), &mut work, &mut ledger, &rows).await?;
+        load_expired(store.engine(), &mut work, &mut ledger, &rows, now).await?;
+        ledger.expire_all(now);
+        write(store.engine(), &mut work, &ledger).await?;
+        work.commit().await?;
+        Ok(stale.len() as u64)
     }
 }
 
@@ -65,142 +104,367 @@ impl MeteredStore for SqlQuota {
         charges: &'a [Charge<'a>],
         ttl: Duration,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Reservation, QuotaError>> {
-        Box::pin(async move {
-            let holds = Hold::all(charges);
-            let id = self.tickets.next();
-            let expires_at = deadline(now, ttl);
-            let mut work = self.store.begin().await?;
-            for (part, hold) in (0..).zip(&holds) {
-                hold.admit(lock(&mut work, &hold.bucket, now).await?)?;
-                insert(&mut work, &id, part, hold, expires_at).await?;
-            }
-            work.commit().await?;
-            let store = self.store.clone();
-            Ok(Reservation::new(move |settlement| settle(store, id, holds, settlement)))
-        })
+    ) -> Answer<'a, Result<Reservation, QuotaError>> {
+        let (answer, answered) = oneshot::channel();
+        let reserving = Reserving {
+            holds: Hold::all(charges),
+            expires_at: deadline(now, ttl),
+            now: now.as_microsecond(),
+            answer,
+        };
+        self.shared.carry_out(self.shared.queue.admit(Admission::Reserve(reserving)));
+        Answer::later(async move { answered.await.unwrap_or(Err(QuotaError::Silent)) })
     }
 
-    fn usage<'a>(
+    fn projection<'a>(
         &'a self,
         tenant: Option<&'a str>,
-        quota: &'a str,
-        window: Window,
+        limits: &'a [Limit<'a>],
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Usage, QuotaError>> {
-        Box::pin(async move {
-            let bucket = Bucket::new(tenant, quota, window);
-            let row = of_bucket(
-                "SELECT CAST(COALESCE((SELECT used FROM quota_bucket
-                        WHERE scope = $1 AND tenant = $2 AND quota = $3 AND window_start = $4), 0) AS BIGINT),
-                    CAST(COALESCE((SELECT SUM(units) FROM quota_reservation
-                        WHERE scope = $1 AND tenant = $2 AND quota = $3 AND window_start = $4
-                        AND expires_at > $5), 0) AS BIGINT)",
-                &bucket,
-            )
-            .bind(now.as_microsecond())
-            .fetch_one(self.store.reader())
-            .await?;
-            Ok(Usage { used: units(&row, 0)?, reserved: units(&row, 1)? })
+    ) -> Answer<'a, Result<Vec<Projection>, QuotaError>> {
+        Answer::later(async move {
+            let store = &self.shared.store;
+            let mut projections = Vec::with_capacity(limits.len());
+            for &limit in limits {
+                let row = sqlx::query(statements::USAGE_OF_ONE)
+                    .bind(Bucket::key(tenant, limit.quota, limit.window))
+                    .bind(now.as_microsecond())
+                    .fetch_optional(store.reader())
+                    .await?;
+                let usage = row.as_ref().map(|row| usage(row, 0)).transpose()?.unwrap_or_default();
+                projections.push(Projection::metered(limit, usage, now));
+            }
+            Ok(projections)
+        })
+    }
+
+    fn usage(&self, now: Timestamp) -> Answer<'_, Result<Vec<Recorded>, QuotaError>> {
+        Answer::later(async move {
+            let rows = sqlx::query(statements::USAGE_OF_ALL)
+                .bind(now.as_microsecond())
+                .fetch_all(self.shared.store.reader())
+                .await?;
+            rows.iter().map(recorded).collect()
         })
     }
 }
 
-/// Locks a bucket until the work ends and tells how many of its units are used or reserved.
-async fn lock(connection: &mut AnyConnection, bucket: &Bucket, now: Timestamp) -> Result<u64, QuotaError> {
-    let row = of_bucket(
-        "INSERT INTO quota_bucket (scope, tenant, quota, window_start, used) VALUES ($1, $2, $3, $4, 0)
-         ON CONFLICT (scope, tenant, quota, window_start) DO UPDATE SET used = quota_bucket.used
-         RETURNING used",
-        bucket,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let used = units(&row, 0)?;
-    of_bucket(
-        "DELETE FROM quota_reservation
-         WHERE scope = $1 AND tenant = $2 AND quota = $3 AND window_start = $4 AND expires_at <= $5",
-        bucket,
-    )
-    .bind(now.as_microsecond())
-    .execute(&mut *connection)
-    .await?;
-    let row = of_bucket(
-        "SELECT CAST(COALESCE(SUM(units), 0) AS BIGINT) FROM quota_reservation
-         WHERE scope = $1 AND tenant = $2 AND quota = $3 AND window_start = $4",
-        bucket,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    Ok(used + units(&row, 0)?)
+impl Settle for Group {
+    fn settle(self: Arc<Self>, _: u64, settlement: Settlement) -> Answer<'static, Result<(), QuotaError>> {
+        let shared = Arc::clone(&self.shared);
+        let (answer, answered) = oneshot::channel();
+        let settling = Settling { held: self, answer };
+        shared.carry_out(match settlement {
+            Settlement::Commit => shared.queue.charge(settling),
+            Settlement::Release => shared.queue.admit(Admission::Release(settling)),
+        });
+        Answer::later(async move { answered.await.unwrap_or(Err(QuotaError::Silent)) })
+    }
 }
 
-async fn insert(
+impl Shared {
+    /// Without a runtime, what was handed in waits for the next caller who has one.
+    fn carry_out(self: &Arc<Self>, turn: Option<Turn<Admission, Settling>>) {
+        let Some(mut turn) = turn else { return };
+        let Ok(runtime) = Handle::try_current() else { return turn.pass() };
+        let shared = Arc::clone(self);
+        runtime.spawn(async move {
+            while let Some(batch) = turn.next() {
+                match batch {
+                    Batch::Admissions(admissions) => shared.admit(admissions).await,
+                    Batch::Charges(charges) => shared.charge(charges).await,
+                }
+                // Callers who have just been answered hand in what they want next, so that it shares a batch.
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    async fn admit(self: &Arc<Self>, mut admissions: Vec<Admission>) {
+        // Who does not wait any more is not admitted. Releases are carried out whether or not anybody waits.
+        admissions.retain(|admission| match admission {
+            Admission::Reserve(reserving) => !reserving.answer.is_closed(),
+            Admission::Release(_) => true,
+        });
+        let batch = self.tickets.next();
+        let intents: Vec<_> = admissions.iter().map(|admission| admission.intent(&batch)).collect();
+        let outcome = self.in_time(self.apply(Durability::Relaxed, &intents)).await;
+        let groups: Vec<_> = intents.into_iter().map(|intent| intent.group).collect();
+        let verdicts = outcome.unwrap_or_else(|error| vec![Err(error); admissions.len()]);
+        for ((admission, group), verdict) in admissions.into_iter().zip(groups).zip(verdicts) {
+            match admission {
+                Admission::Release(settling) => drop(settling.answer.send(verdict)),
+                Admission::Reserve(reserving) => {
+                    let held = |()| Group { shared: Arc::clone(self), id: group, holds: reserving.holds };
+                    let reserved = verdict.map(held).map(|held| Reservation::new(Arc::new(held), 0));
+                    // A reservation that finds its caller gone is dropped, and with that released.
+                    drop(reserving.answer.send(reserved));
+                }
+            }
+        }
+    }
+
+    async fn charge(self: &Arc<Self>, charges: Vec<Settling>) {
+        let intents: Vec<_> = charges.iter().map(|charge| charge.intent(Settlement::Commit)).collect();
+        let outcome = self.in_time(self.apply(Durability::Full, &intents)).await;
+        drop(intents);
+        let verdicts = outcome.unwrap_or_else(|error| vec![Err(error); charges.len()]);
+        for (charge, verdict) in charges.into_iter().zip(verdicts) {
+            drop(charge.answer.send(verdict));
+        }
+    }
+
+    /// A database that hangs must not hang everybody behind this batch.
+    async fn in_time<T>(
+        &self,
+        applying: impl Future<Output = Result<T, QuotaError>>,
+    ) -> Result<T, QuotaError> {
+        /// Longer than waiting for a connection may take.
+        const PATIENCE: Duration = Duration::from_secs(20);
+        tokio::time::timeout(PATIENCE, applying).await.unwrap_or(Err(QuotaError::Silent))
+    }
+
+    async fn apply(
+        &self,
+        durability: Durability,
+        intents: &[Intent<'_>],
+    ) -> Result<Vec<Result<(), QuotaError>>, QuotaError> {
+        if intents.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.store.engine() == Engine::Postgres && self.apply_all_or_none(durability, intents).await? {
+            return Ok(vec![Ok(()); intents.len()]);
+        }
+        self.apply_each(durability, intents).await
+    }
+
+    /// Grants every intent in one statement, or, if that takes more than a sum, none.
+    async fn apply_all_or_none(
+        &self,
+        durability: Durability,
+        intents: &[Intent<'_>],
+    ) -> Result<bool, QuotaError> {
+        let mut sum = Sum::default();
+        for intent in intents {
+            match intent.want {
+                Want::Reserve { expires_at, .. } => sum.reserve(&intent.group, intent.holds, expires_at),
+                Want::Settle(settlement) => sum.settle(&intent.group, intent.holds, settlement),
+            }
+        }
+        let accounts = items(&sum.accounts().collect::<Vec<_>>());
+        let held: Vec<_> = sum.holds().collect();
+        let rows = items(&held);
+        if held.len() <= statements::FEW {
+            let granting = sqlx::query_scalar(match durability {
+                Durability::Full => statements::GRANT_ALL,
+                Durability::Relaxed => statements::GRANT_ALL_RELAXED,
+            });
+            // On PostgreSQL this is a connection like any other.
+            let granted: i64 = granting.bind(accounts).bind(rows).fetch_one(self.store.reader()).await?;
+            return Ok(granted == 1);
+        }
+        let mut work = self.begin(durability).await?;
+        sqlx::query(statements::JOIN_BY_HASH).execute(&mut *work).await?;
+        let granting = sqlx::query_scalar(statements::GRANT_MANY);
+        let granted: i64 = granting.bind(accounts).bind(rows).fetch_one(&mut *work).await?;
+        work.commit().await?;
+        Ok(granted == 1)
+    }
+
+    /// Grants and refuses one intent after the other, all in one transaction.
+    async fn apply_each(
+        &self,
+        durability: Durability,
+        intents: &[Intent<'_>],
+    ) -> Result<Vec<Result<(), QuotaError>>, QuotaError> {
+        let engine = self.store.engine();
+        let mut work = self.begin(durability).await?;
+        let mut ledger = Ledger::default();
+        let of = buckets(intents.iter().flat_map(|intent| intent.holds));
+        let rows = items(&of.iter().map(|key| (key,)).collect::<Vec<_>>());
+        load_accounts(engine, &mut work, &mut ledger, &rows).await?;
+        if of.iter().any(|key| !ledger.knows(key)) {
+            // Rows are made outside, so that inside they are locked in one order.
+            drop(work);
+            self.make_buckets(&ledger, intents).await?;
+            work = self.begin(durability).await?;
+            load_accounts(engine, &mut work, &mut ledger, &rows).await?;
+        }
+        let settled: Vec<_> = intents
+            .iter()
+            .filter(|intent| matches!(intent.want, Want::Settle(_)))
+            .flat_map(|intent| intent.holds.iter().map(|hold| (&*intent.group, &*hold.bucket.key)))
+            .collect();
+        if !settled.is_empty() {
+            load_holds(engine, &mut work, &mut ledger, &items(&settled)).await?;
+        }
+        let (mut after, mut verdicts) = decide(&ledger, intents);
+        if let Some(latest) = latest(intents, &verdicts) {
+            load_expired(engine, &mut work, &mut ledger, &rows, latest).await?;
+            (after, verdicts) = decide(&ledger, intents);
+        }
+        write(engine, &mut work, &after).await?;
+        work.commit().await?;
+        Ok(verdicts)
+    }
+
+    async fn begin(&self, durability: Durability) -> Result<Work, StoreError> {
+        match durability {
+            Durability::Full => self.store.begin().await,
+            Durability::Relaxed => self.store.begin_relaxed().await,
+        }
+    }
+
+    async fn make_buckets(&self, known: &Ledger, intents: &[Intent<'_>]) -> Result<(), QuotaError> {
+        let mut rows: Vec<_> = intents
+            .iter()
+            .flat_map(|intent| intent.holds)
+            .map(|hold| &hold.bucket)
+            .filter(|bucket| !known.knows(&bucket.key))
+            .map(|bucket| {
+                let Window { start, end } = bucket.window;
+                (
+                    &*bucket.key,
+                    bucket.scope().to_string(),
+                    // As JSON, because PostgreSQL keeps no NUL.
+                    items(&bucket.tenant),
+                    &bucket.quota,
+                    start.as_microsecond(),
+                    end.as_microsecond(),
+                )
+            })
+            .collect();
+        // One order for all processes: none waits for a row of another that waits for one of its own.
+        rows.sort_unstable();
+        rows.dedup_by_key(|row| row.0);
+        let mut work = self.store.begin_relaxed().await?;
+        sqlx::query(statements::MAKE_BUCKETS.on(self.store.engine()))
+            .bind(items(&rows))
+            .execute(&mut *work)
+            .await?;
+        Ok(work.commit().await?)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Durability {
+    /// It survives the machine.
+    Full,
+    /// Everybody sees it.
+    Relaxed,
+}
+
+impl Admission {
+    fn intent(&self, batch: &str) -> Intent<'_> {
+        match self {
+            // Reservations of one batch that expire within the same second are one group: a row for each bucket.
+            Self::Reserve(Reserving { holds, expires_at, now, .. }) => Intent {
+                group: format!("{batch}-{}", expires_at.div_euclid(1_000_000)).into(),
+                holds,
+                want: Want::Reserve { expires_at: *expires_at, now: *now },
+            },
+            Self::Release(settling) => settling.intent(Settlement::Release),
+        }
+    }
+}
+
+impl Settling {
+    fn intent(&self, settlement: Settlement) -> Intent<'_> {
+        Intent { group: Arc::clone(&self.held.id), holds: &self.held.holds, want: Want::Settle(settlement) }
+    }
+}
+
+/// Locks the rows until the work ends.
+async fn load_accounts(
+    engine: Engine,
     connection: &mut AnyConnection,
-    id: &str,
-    part: i64,
-    hold: &Hold,
-    expires_at: i64,
+    ledger: &mut Ledger,
+    items: &str,
 ) -> Result<(), QuotaError> {
-    of_bucket(
-        "INSERT INTO quota_reservation (scope, tenant, quota, window_start, id, part, units, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &hold.bucket,
-    )
-    .bind(id)
-    .bind(part)
-    .bind(hold.stored_units())
-    .bind(expires_at)
-    .execute(connection)
-    .await?;
+    let rows = sqlx::query(statements::LOCK_BUCKETS.on(engine)).bind(items).fetch_all(connection).await?;
+    for row in rows {
+        let Usage { used, reserved: held } = usage(&row, 1)?;
+        ledger.load_account(row.try_get::<String, _>(0)?.into(), Account { used, held });
+    }
     Ok(())
 }
 
-async fn settle(
-    store: Store,
-    id: String,
-    holds: Vec<Hold>,
-    settlement: Settlement,
+async fn load_holds(
+    engine: Engine,
+    connection: &mut AnyConnection,
+    ledger: &mut Ledger,
+    items: &str,
 ) -> Result<(), QuotaError> {
-    let mut work = store.begin().await?;
-    for hold in &holds {
-        let charged = match settlement {
-            Settlement::Commit => hold.stored_units(),
-            Settlement::Release => 0,
-        };
-        // A release locks the buckets too, in the common order: that keeps it from deadlocking with who expires it.
-        of_bucket(
-            "UPDATE quota_bucket SET used = used + $5
-             WHERE scope = $1 AND tenant = $2 AND quota = $3 AND window_start = $4",
-            &hold.bucket,
-        )
-        .bind(charged)
-        .execute(&mut *work)
-        .await?;
-    }
-    let deleted =
-        sqlx::query("DELETE FROM quota_reservation WHERE id = $1").bind(id).execute(&mut *work).await?;
-    if settlement == Settlement::Commit && deleted.rows_affected() < holds.len() as u64 {
-        return Err(QuotaError::Expired);
-    }
-    work.commit().await?;
+    let rows = sqlx::query(statements::HOLDS.on(engine)).bind(items).fetch_all(connection).await?;
+    rows.iter().try_for_each(|row| load_hold(ledger, row))
+}
+
+async fn load_expired(
+    engine: Engine,
+    connection: &mut AnyConnection,
+    ledger: &mut Ledger,
+    items: &str,
+    now: i64,
+) -> Result<(), QuotaError> {
+    let expired = sqlx::query(statements::EXPIRED_HOLDS.on(engine)).bind(items).bind(now);
+    expired.fetch_all(connection).await?.iter().try_for_each(|row| load_hold(ledger, row))
+}
+
+fn load_hold(ledger: &mut Ledger, row: &AnyRow) -> Result<(), QuotaError> {
+    let (group, bucket) = (row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?);
+    let held = Held { units: units(row, 2)?, expires_at: row.try_get(3)? };
+    ledger.load_hold(group.into(), bucket.into(), held);
     Ok(())
 }
 
-impl Hold {
-    /// An admitted hold is within its limit, and a limit within `BIGINT`.
-    fn stored_units(&self) -> i64 {
-        i64::try_from(self.units).unwrap_or(i64::MAX)
+async fn write(engine: Engine, connection: &mut AnyConnection, ledger: &Ledger) -> Result<(), QuotaError> {
+    let accounts: Vec<_> = ledger.changed_accounts().map(|(key, of)| (key, of.used, of.held)).collect();
+    let held: Vec<_> = ledger
+        .changed_holds()
+        .map(|(group, bucket, held)| (group, bucket, held.units, held.expires_at))
+        .collect();
+    let ended: Vec<_> = ledger.ended_holds().collect();
+    for (statement, items, needed) in [
+        (statements::WRITE_BUCKETS, items(&accounts), !accounts.is_empty()),
+        (statements::WRITE_HOLDS, items(&held), !held.is_empty()),
+        (statements::END_HOLDS, items(&ended), !ended.is_empty()),
+    ] {
+        if needed {
+            sqlx::query(statement.on(engine)).bind(items).execute(&mut *connection).await?;
+        }
     }
+    Ok(())
 }
 
-/// A statement whose `$1` to `$4` are the bucket's key.
-fn of_bucket<'q>(sql: &'static str, bucket: &Bucket) -> Query<'q, Any, AnyArguments> {
-    sqlx::query(sql)
-        .bind(bucket.scope.to_string())
-        .bind(bucket.tenant.clone())
-        .bind(bucket.quota.clone())
-        .bind(bucket.window_start)
+/// Rows of text and numbers as the statements read them.
+fn items(rows: &impl Serialize) -> String {
+    serde_json::to_string(rows).expect("text and numbers are JSON")
+}
+
+fn recorded(row: &AnyRow) -> Result<Recorded, QuotaError> {
+    let unreadable = |error| sqlx::Error::Decode(Box::new(error));
+    let tenant: String = row.try_get(0)?;
+    let instant = |column| -> Result<Timestamp, QuotaError> {
+        let instant = Timestamp::from_microsecond(row.try_get(column)?);
+        Ok(instant.map_err(|error| sqlx::Error::Decode(Box::new(error)))?)
+    };
+    Ok(Recorded {
+        tenant: serde_json::from_str(&tenant).map_err(unreadable)?,
+        quota: row.try_get(1)?,
+        window: Window { start: instant(2)?, end: instant(3)? },
+        usage: usage(row, 4)?,
+    })
+}
+
+/// Used and reserved, from two columns.
+fn usage(row: &AnyRow, first: usize) -> Result<Usage, sqlx::Error> {
+    Ok(Usage { used: units(row, first)?, reserved: units(row, first + 1)? })
 }
 
 fn units(row: &AnyRow, column: usize) -> Result<u64, sqlx::Error> {

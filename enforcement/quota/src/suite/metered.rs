@@ -1,12 +1,16 @@
 //! The laws of [`MeteredStore`].
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::eventually;
-use crate::{Charge, MeteredStore, QuotaError, Reservation, Scope, TenantShare, Usage, Window};
+use crate::{
+    Charge, Limit, MeteredStore, Projection, QuotaError, Recorded, Reservation, Scope, TenantShare, Usage,
+    Window,
+};
 
 type Store = Arc<dyn MeteredStore>;
 
@@ -18,11 +22,15 @@ const AMPLE: u64 = 1_000_000;
 fn charge(limit: u64) -> Charge<'static> {
     Charge {
         quota: "messages.sent",
-        units: 1,
+        units: NonZeroU64::MIN,
         window: window(0),
         platform_limit: AMPLE,
         tenant: Some(TenantShare { id: "acme", limit }),
     }
+}
+
+fn weighing(units: u64, charge: Charge<'_>) -> Charge<'_> {
+    Charge { units: NonZeroU64::new(units).unwrap(), ..charge }
 }
 
 fn of<'a>(tenant: &'a str, charge: Charge<'a>) -> Charge<'a> {
@@ -48,7 +56,14 @@ async fn spend(store: &Store, charges: &[Charge<'_>]) -> Result<(), QuotaError> 
 }
 
 async fn usage(store: &Store, tenant: Option<&str>, charge: Charge<'_>) -> Usage {
-    store.usage(tenant, charge.quota, charge.window, NOON).await.unwrap()
+    usage_at(NOON, store, tenant, charge).await
+}
+
+async fn usage_at(now: Timestamp, store: &Store, tenant: Option<&str>, charge: Charge<'_>) -> Usage {
+    let limit = Limit { quota: charge.quota, limit: AMPLE, window: charge.window };
+    let projections = store.projection(tenant, &[limit], now).await.unwrap();
+    let [Projection { used, reserved, .. }] = projections[..] else { panic!("{projections:?}") };
+    Usage { used, reserved }
 }
 
 async fn acme(store: &Store) -> Usage {
@@ -118,11 +133,11 @@ pub async fn concurrent_callers_over_several_quotas_do_not_block_each_other(stor
 }
 
 pub async fn a_weight_counts_as_that_many_units(store: Store) {
-    let heavy = Charge { units: 4, ..charge(10) };
+    let heavy = weighing(4, charge(10));
     spend(&store, &[heavy]).await.unwrap();
     spend(&store, &[heavy]).await.unwrap();
     assert_exhausted(spend(&store, &[heavy]).await);
-    spend(&store, &[Charge { units: 2, ..charge(10) }]).await.unwrap();
+    spend(&store, &[weighing(2, charge(10))]).await.unwrap();
     assert_eq!(acme(&store).await.used, 10);
 }
 
@@ -139,6 +154,37 @@ pub async fn a_dropped_reservation_is_given_back(store: Store) {
     again.commit().await.unwrap();
 }
 
+pub async fn a_reservation_that_nobody_waited_for_is_given_back(store: Store) {
+    for _ in 0..50 {
+        let charges = [charge(1)];
+        let mut reserving = Box::pin(store.reserve(&charges, TTL, NOON));
+        // Polled once at most, and then the caller is gone.
+        let _ = tokio::time::timeout(Duration::ZERO, &mut reserving).await.map(drop);
+        drop(reserving);
+        let again = eventually(async || reserve(&store, &[charge(1)]).await.ok()).await;
+        again.release().await.unwrap();
+    }
+    assert_eq!(acme(&store).await, Usage::default());
+}
+
+pub async fn a_commit_that_nobody_waited_for_is_made(store: Store) {
+    drop(reserve(&store, &[charge(1)]).await.unwrap().commit());
+    let made = async || (acme(&store).await == Usage { used: 1, reserved: 0 }).then_some(());
+    eventually(made).await;
+}
+
+pub async fn a_panicking_call_gives_its_units_back(store: Store) {
+    let panicking = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let _running = reserve(&store, &[charge(1)]).await.unwrap();
+            panic!("a law is being tested");
+        }
+    });
+    assert!(panicking.await.unwrap_err().is_panic());
+    eventually(async || reserve(&store, &[charge(1)]).await.ok()).await.commit().await.unwrap();
+}
+
 pub async fn a_denied_call_consumes_nothing(store: Store) {
     spend(&store, &[charge(1)]).await.unwrap();
     let before = (acme(&store).await, platform(&store).await);
@@ -151,7 +197,7 @@ pub async fn a_denied_call_consumes_nothing(store: Store) {
 pub async fn a_denial_names_the_bucket_and_when_it_resets(store: Store) {
     spend(&store, &[charge(3)]).await.unwrap();
     let _running = reserve(&store, &[charge(3)]).await.unwrap();
-    let denied = reserve(&store, &[Charge { units: 2, ..charge(3) }]).await.unwrap_err();
+    let denied = reserve(&store, &[weighing(2, charge(3))]).await.unwrap_err();
     let QuotaError::Exhausted { quota, scope, limit, used, resets_at } = denied else { panic!("{denied}") };
     assert_eq!((quota.as_str(), scope, limit, used), ("messages.sent", Scope::Tenant, 3, 2));
     assert_eq!(resets_at, window(0).end);
@@ -249,8 +295,8 @@ pub async fn an_expired_reservation_whose_units_are_gone_cannot_be_committed(sto
 
 pub async fn an_expired_reservation_is_never_charged_in_part(store: Store) {
     let other = Charge { quota: "bytes.sent", ..charge(9) };
-    let late = reserve(&store, &[charge(9), other]).await.unwrap();
-    store.reserve(&[charge(9)], TTL, after_ttl()).await.unwrap().release().await.unwrap();
+    let late = reserve(&store, &[charge(1), other]).await.unwrap();
+    store.reserve(&[charge(1)], TTL, after_ttl()).await.unwrap().release().await.unwrap();
     assert!(matches!(late.commit().await, Err(QuotaError::Expired)));
     assert_eq!(acme(&store).await.used, 0);
     assert_eq!(usage(&store, Some("acme"), other).await.used, 0);
@@ -263,7 +309,7 @@ pub async fn a_raised_limit_applies_at_once(store: Store) {
 }
 
 pub async fn a_lowered_limit_applies_at_once(store: Store) {
-    spend(&store, &[Charge { units: 5, ..charge(9) }]).await.unwrap();
+    spend(&store, &[weighing(5, charge(9))]).await.unwrap();
     assert_exhausted(spend(&store, &[charge(3)]).await);
     assert_eq!(acme(&store).await.used, 5);
 }
@@ -278,11 +324,11 @@ pub async fn a_new_window_starts_at_zero(store: Store) {
 
 pub async fn usage_tells_used_from_reserved(store: Store) {
     assert_eq!(acme(&store).await, Usage::default());
-    spend(&store, &[Charge { units: 3, ..charge(9) }]).await.unwrap();
-    let running = reserve(&store, &[Charge { units: 2, ..charge(9) }]).await.unwrap();
+    spend(&store, &[weighing(3, charge(9))]).await.unwrap();
+    let running = reserve(&store, &[weighing(2, charge(9))]).await.unwrap();
     for tenant in [Some("acme"), None] {
         assert_eq!(usage(&store, tenant, charge(9)).await, Usage { used: 3, reserved: 2 });
-        let later = store.usage(tenant, "messages.sent", window(0), after_ttl()).await.unwrap();
+        let later = usage_at(after_ttl(), &store, tenant, charge(9)).await;
         assert_eq!(later, Usage { used: 3, reserved: 0 }, "what has expired is not reserved");
     }
     running.commit().await.unwrap();
@@ -292,8 +338,69 @@ pub async fn usage_tells_used_from_reserved(store: Store) {
 pub async fn no_limit_is_too_large_and_no_charge_overflows(store: Store) {
     let unlimited = Charge { platform_limit: u64::MAX, ..charge(u64::MAX) };
     spend(&store, &[unlimited]).await.unwrap();
-    assert_exhausted(reserve(&store, &[Charge { units: u64::MAX, ..unlimited }]).await);
-    assert_exhausted(reserve(&store, &[Charge { units: i64::MAX.unsigned_abs(), ..unlimited }]).await);
-    spend(&store, &[Charge { units: i64::MAX.unsigned_abs() - 1, ..unlimited }]).await.unwrap();
+    assert_exhausted(reserve(&store, &[weighing(u64::MAX, unlimited)]).await);
+    assert_exhausted(reserve(&store, &[weighing(i64::MAX.unsigned_abs(), unlimited)]).await);
+    spend(&store, &[weighing(i64::MAX.unsigned_abs() - 1, unlimited)]).await.unwrap();
     assert_exhausted(reserve(&store, &[unlimited]).await);
+}
+
+pub async fn a_projection_tells_limit_use_window_and_cap(store: Store) {
+    spend(&store, &[weighing(3, charge(9))]).await.unwrap();
+    let _running = reserve(&store, &[charge(9)]).await.unwrap();
+    let other = Limit { quota: "bytes.sent", limit: 0, window: window(0) };
+    let messages = Limit { quota: "messages.sent", limit: 4, window: window(0) };
+    let projections = store.projection(Some("acme"), &[other, messages], NOON).await.unwrap();
+    let [ref bytes, ref messages] = projections[..] else { panic!("{projections:?}") };
+    assert_eq!((bytes.quota.as_str(), bytes.used, bytes.at_cap), ("bytes.sent", 0, true));
+    assert_eq!((messages.quota.as_str(), messages.limit), ("messages.sent", 4));
+    assert_eq!((messages.used, messages.reserved, messages.at_cap), (3, 1, true));
+    assert_eq!(messages.window, Some(window(0)));
+}
+
+pub async fn a_projection_forecasts_when_the_limit_is_reached(store: Store) {
+    spend(&store, &[weighing(3, charge(9))]).await.unwrap();
+    let minutes = |n| NOON + SignedDuration::from_mins(n);
+    let forecast = async |limit, now| {
+        let limit = Limit { quota: "messages.sent", limit, window: window(0) };
+        store.projection(None, &[limit], now).await.unwrap().remove(0).runs_out_at
+    };
+    assert_eq!(forecast(9, minutes(10)).await, Some(minutes(30)));
+    assert_eq!(forecast(17, minutes(10)).await, Some(NOON + SignedDuration::from_secs(3400)));
+    assert_eq!(forecast(18, minutes(10)).await, None, "it lasts to the end of the window");
+    assert_eq!(forecast(3, minutes(10)).await, Some(minutes(10)), "it has run out");
+    assert_eq!(forecast(9, NOON).await, None, "nothing is known yet");
+}
+
+pub async fn a_projection_charges_nothing(store: Store) {
+    spend(&store, &[charge(2)]).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(acme(&store).await, Usage { used: 1, reserved: 0 });
+    }
+    spend(&store, &[charge(2)]).await.unwrap();
+}
+
+pub async fn everything_that_was_counted_is_told(store: Store) {
+    let ids = ["a", "A", "\0", "a\u{308}", "'\"%_\\"];
+    for id in ids {
+        spend(&store, &[weighing(2, of(id, charge(9)))]).await.unwrap();
+    }
+    let next = Charge { window: window(1), ..charge(9) };
+    let _running = reserve(&store, &[next]).await.unwrap();
+    let mut told = store.usage(NOON).await.unwrap();
+    let recorded = |tenant: Option<&str>, n, used, reserved| Recorded {
+        tenant: tenant.map(str::to_owned),
+        quota: "messages.sent".to_owned(),
+        window: window(n),
+        usage: Usage { used, reserved },
+    };
+    let mut expected: Vec<_> = ids.iter().map(|id| recorded(Some(id), 0, 2, 0)).collect();
+    expected.push(recorded(None, 0, 10, 0));
+    expected.push(recorded(None, 1, 0, 1));
+    expected.push(recorded(Some("acme"), 1, 0, 1));
+    let key = |of: &Recorded| (of.tenant.clone(), of.window);
+    told.sort_by_key(key);
+    expected.sort_by_key(key);
+    assert_eq!(told, expected);
+    let later = store.usage(after_ttl()).await.unwrap();
+    assert!(later.iter().all(|recorded| recorded.usage.reserved == 0), "{later:?}");
 }

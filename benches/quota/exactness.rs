@@ -1,0 +1,239 @@
+//! Admitted minus limit, over many trials: callers of several tasks and processes want more than there is.
+//!
+//! Two tenants share the platform's limit; each may use three fifths of it. Every fifth admitted call fails and gives its
+//! unit back. When all callers have been denied, one more asks for both tenants until it is denied too: then exactly the
+//! limit must be used.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use kit::{Cluster, Database};
+use quota::{Charge, MIGRATIONS, MemoryQuota, MeteredStore, QuotaError, SqlQuota, TenantShare};
+use store::{Options, Store};
+
+use crate::{NOW, TTL, charge, clock, peers, runtime};
+
+const BUDGET: Duration = Duration::from_millis(1_500);
+const LIMITS: [u64; 3] = [1, 10, 1_000];
+const TASKS: [usize; 3] = [2, 8, 32];
+const PROCESSES: usize = 3;
+
+/// Something that admits calls of a tenant.
+pub(crate) trait Admits: Send + Sync + 'static {
+    /// Whether a call was admitted and, unless it fails, charged.
+    fn call(&self, tenant: usize, fails: bool) -> impl Future<Output = bool> + Send;
+    /// Whether a failing call gives its unit back.
+    const GIVES_BACK: bool;
+}
+
+pub(crate) fn run() {
+    println!("## Exactness\n");
+    println!(
+        "Units admitted minus the limit, in the worst of all trials in {} ms a cell.\n",
+        BUDGET.as_millis()
+    );
+    println!(
+        "| | limit | tasks | processes | trials | most over | most under |\n|---|--:|--:|--:|--:|--:|--:|"
+    );
+    let cluster = Cluster::start();
+    let sqlite = Database::sqlite();
+    for limit in LIMITS {
+        for tasks in TASKS {
+            let memory: Arc<dyn MeteredStore> = Arc::new(MemoryQuota::new());
+            let ours = |trial| Ours { store: memory.clone(), trial, limit };
+            in_process("ours, memory", limit, tasks, ours);
+            in_process("limitador, memory", limit, tasks, |_| peers::Limitador::new(limit, share(limit)));
+            in_process("governor", limit, tasks, |_| peers::Governor::new(limit, share(limit)));
+            for (name, url) in [("ours, SQLite", sqlite.url()), ("ours, PostgreSQL", cluster.url())] {
+                let store: Arc<dyn MeteredStore> = runtime().block_on(async { Arc::new(open(url).await) });
+                drop(store);
+                in_processes(name, url, limit, tasks, 1);
+                in_processes(name, url, limit, tasks, PROCESSES);
+            }
+        }
+    }
+    println!();
+}
+
+pub(crate) fn share(limit: u64) -> u64 {
+    (limit * 3).div_ceil(5)
+}
+
+struct Ours {
+    store: Arc<dyn MeteredStore>,
+    trial: u64,
+    limit: u64,
+}
+
+impl Admits for Ours {
+    const GIVES_BACK: bool = true;
+
+    async fn call(&self, tenant: usize, fails: bool) -> bool {
+        let quota = format!("trial-{}", self.trial);
+        let id = format!("tenant-{tenant}");
+        let charge = Charge {
+            quota: &quota,
+            tenant: Some(TenantShare { id: &id, limit: share(self.limit) }),
+            ..charge(&id, self.limit)
+        };
+        match self.store.reserve(&[charge], TTL, NOW).await {
+            Ok(reserved) if fails => {
+                reserved.release().await.expect("it is held");
+                true
+            }
+            Ok(reserved) => {
+                reserved.commit().await.expect("it is held");
+                true
+            }
+            Err(QuotaError::Exhausted { .. }) => false,
+            Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
+        }
+    }
+}
+
+async fn open(url: &str) -> SqlQuota {
+    let store = Store::open(url, Options::default()).await.expect("a database");
+    store.migrate(MIGRATIONS).await.expect("our tables");
+    SqlQuota::new(store, sdk::prelude::Ambient::system().uuid())
+}
+
+/// Calls until every task is denied; how many succeeded.
+async fn contend<A: Admits>(admits: &Arc<A>, tasks: usize) -> u64 {
+    let calling: Vec<_> = (0..tasks)
+        .map(|task| {
+            let admits = admits.clone();
+            tokio::spawn(async move {
+                let (mut succeeded, mut calls) = (0, task);
+                loop {
+                    calls += 1;
+                    let fails = A::GIVES_BACK && calls.is_multiple_of(5);
+                    if !admits.call(task % 2, fails).await {
+                        return succeeded;
+                    }
+                    succeeded += u64::from(!fails);
+                }
+            })
+        })
+        .collect();
+    let mut succeeded = 0;
+    for task in calling {
+        succeeded += task.await.expect("no caller fails");
+    }
+    succeeded
+}
+
+/// One caller, until it is denied for both tenants.
+async fn fill<A: Admits>(admits: &A) -> u64 {
+    let mut succeeded = 0;
+    for tenant in [0, 1] {
+        while admits.call(tenant, false).await {
+            succeeded += 1;
+        }
+    }
+    succeeded
+}
+
+struct Tally {
+    trials: u64,
+    over: u64,
+    under: u64,
+}
+
+impl Tally {
+    const NONE: Self = Self { trials: 0, over: 0, under: 0 };
+
+    fn count(&mut self, succeeded: u64, limit: u64) {
+        self.trials += 1;
+        self.over = self.over.max(succeeded.saturating_sub(limit));
+        self.under = self.under.max(limit.saturating_sub(succeeded));
+    }
+
+    fn print(&self, name: &str, limit: u64, tasks: usize, processes: usize) {
+        let Self { trials, over, under } = self;
+        println!("| {name} | {limit} | {tasks} | {processes} | {trials} | {over} | {under} |");
+    }
+}
+
+fn in_process<A: Admits>(name: &str, limit: u64, tasks: usize, fresh: impl Fn(u64) -> A) {
+    let mut tally = Tally::NONE;
+    runtime().block_on(async {
+        let start = clock();
+        while start.elapsed() < BUDGET {
+            let admits = Arc::new(fresh(tally.trials));
+            let succeeded = contend(&admits, tasks).await + fill(&*admits).await;
+            tally.count(succeeded, limit);
+        }
+    });
+    tally.print(name, limit, tasks, 1);
+}
+
+/// Trials have numbers of their own in a cell, and cells in a database.
+fn in_processes(name: &str, url: &str, limit: u64, tasks: usize, processes: usize) {
+    let mut workers: Vec<_> = (0..processes).map(|_| Worker::start(url, limit, tasks)).collect();
+    let mut tally = Tally::NONE;
+    runtime().block_on(async {
+        let store = Arc::new(open(url).await);
+        let start = clock();
+        while start.elapsed() < BUDGET {
+            let trial = (((limit * 100 + tasks as u64) * 10) + processes as u64) * 1_000_000 + tally.trials;
+            for worker in &mut workers {
+                writeln!(worker.orders, "{trial}").expect("the worker listens");
+            }
+            let mut succeeded: u64 = workers.iter_mut().map(Worker::answer).sum();
+            succeeded += fill(&Ours { store: store.clone(), trial, limit }).await;
+            tally.count(succeeded, limit);
+        }
+    });
+    tally.print(name, limit, tasks, processes);
+}
+
+struct Worker {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(url: &str, limit: u64, tasks: usize) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["worker", url, &limit.to_string(), &tasks.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start a worker");
+        let orders = child.stdin.take().expect("stdin is piped");
+        let answers = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        Self { child, orders, answers }
+    }
+
+    fn answer(&mut self) -> u64 {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("the worker answers");
+        line.trim().parse().expect("a number")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// One more process: it contends in every trial whose number it reads, and writes how many calls succeeded.
+pub(crate) fn worker(arguments: &[String]) {
+    let [url, limit, tasks] = arguments else { panic!("worker URL LIMIT TASKS") };
+    let limit = limit.parse().expect("a limit");
+    let tasks = tasks.parse().expect("a number of tasks");
+    runtime().block_on(async {
+        let store: Arc<dyn MeteredStore> = Arc::new(open(url).await);
+        for trial in std::io::stdin().lines() {
+            let trial = trial.expect("a line").parse().expect("a number");
+            println!("{}", contend(&Arc::new(Ours { store: store.clone(), trial, limit }), tasks).await);
+        }
+    });
+}

@@ -1,0 +1,289 @@
+//! The protocol of decision 9, over a database reduced to its rows: every order of the steps of two processes, with a
+//! crash of a process, a lost answer, a failed transaction, a crash of the machine or a step of the clock before any of
+//! them. What a transaction does is decided by the same code as in [`SqlQuota`](super::SqlQuota).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::ledger::{Account, Held, Intent, Ledger, Want, decide, latest};
+use super::{Bucket, Hold, QuotaError, Settlement};
+use crate::Window;
+
+type Rows = BTreeMap<(Arc<str>, Arc<str>), (u64, i64)>;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Database {
+    accounts: BTreeMap<Arc<str>, (u64, u64)>,
+    holds: Rows,
+}
+
+/// Where a call is. It costs one unit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Call {
+    Asking,
+    /// In this group.
+    Running(Arc<str>),
+    /// Acknowledged, denied, failed, or gone with its process.
+    Over,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct World {
+    /// What a crash of the machine goes back to.
+    durable: Database,
+    database: Database,
+    clock: i64,
+    calls: [[Call; CALLS]; PROCESSES],
+    batches: i64,
+    acknowledged: u64,
+    /// Charges whose outcome nobody was told.
+    in_doubt: u64,
+    misfortunes: u8,
+}
+
+/// How a transaction ends, as its process sees it.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Answered,
+    AnswerLost,
+    Failed,
+}
+
+const PROCESSES: usize = 2;
+const CALLS: usize = 2;
+const TTL: i64 = 1;
+const CLOCKS: i64 = 2;
+
+/// What is the same in a whole exploration.
+struct Scenario {
+    limit: u64,
+    /// Which calls succeed.
+    succeeds: [[bool; CALLS]; PROCESSES],
+    /// How many things may go wrong in one history.
+    misfortunes: u8,
+}
+
+impl Scenario {
+    fn holds(&self, process: usize) -> Vec<Hold> {
+        let window = Window {
+            start: Timestamp::UNIX_EPOCH,
+            end: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+        };
+        let hold = |tenant: Option<&str>| Hold {
+            bucket: Bucket::new(tenant, "calls", window),
+            units: 1,
+            limit: self.limit,
+        };
+        vec![hold(None), hold(Some(["a", "b"][process]))]
+    }
+
+    fn start(&self) -> World {
+        let accounts: BTreeMap<_, _> = (0..PROCESSES)
+            .flat_map(|process| self.holds(process))
+            .map(|hold| (hold.bucket.key, (0, 0)))
+            .collect();
+        let database = Database { accounts, holds: Rows::new() };
+        World {
+            durable: database.clone(),
+            database,
+            clock: 0,
+            calls: [const { [const { Call::Asking }; CALLS] }; PROCESSES],
+            batches: 0,
+            acknowledged: 0,
+            in_doubt: 0,
+            misfortunes: 0,
+        }
+    }
+
+    /// Every world that can come next.
+    fn steps(&self, world: &World) -> Vec<World> {
+        let mut next = Vec::new();
+        let unlucky = world.misfortunes < self.misfortunes;
+        let misfortune = |mut world: World| {
+            world.misfortunes += 1;
+            world
+        };
+        for process in 0..PROCESSES {
+            for ending in [Ending::Answered, Ending::AnswerLost, Ending::Failed] {
+                let lucky = matches!(ending, Ending::Answered);
+                if lucky || unlucky {
+                    let ended = [
+                        self.admit(world, process, ending),
+                        self.settle(world, process, Settlement::Commit, ending),
+                        self.settle(world, process, Settlement::Release, ending),
+                    ];
+                    let ended = ended.into_iter().flatten();
+                    next.extend(ended.map(|world| if lucky { world } else { misfortune(world) }));
+                }
+            }
+            if unlucky {
+                let mut killed = world.clone();
+                killed.calls[process] = [const { Call::Over }; CALLS];
+                next.push(misfortune(killed));
+            }
+        }
+        if unlucky {
+            next.push(misfortune(World { database: world.durable.clone(), ..world.clone() }));
+        }
+        if world.clock < CLOCKS {
+            next.push(World { clock: world.clock + 1, ..world.clone() });
+        }
+        next
+    }
+
+    fn admit(&self, world: &World, process: usize, ending: Ending) -> Option<World> {
+        let asking: Vec<_> = (0..CALLS).filter(|&call| world.calls[process][call] == Call::Asking).collect();
+        if asking.is_empty() {
+            return None;
+        }
+        let holds = self.holds(process);
+        let group: Arc<str> = format!("{process}-{}", world.batches).into();
+        let want = Want::Reserve { expires_at: world.clock + TTL, now: world.clock };
+        let intents: Vec<_> =
+            asking.iter().map(|_| Intent { group: group.clone(), holds: &holds, want }).collect();
+        let mut next = World { batches: world.batches + 1, ..world.clone() };
+        let verdicts = next.database.transact(&intents, ending);
+        for (call, verdict) in asking.into_iter().zip(verdicts) {
+            next.calls[process][call] = match (verdict, ending) {
+                (Ok(()), Ending::Answered) => Call::Running(group.clone()),
+                _ => Call::Over,
+            };
+        }
+        Some(next)
+    }
+
+    fn settle(&self, world: &World, process: usize, settlement: Settlement, ending: Ending) -> Option<World> {
+        let commits = settlement == Settlement::Commit;
+        let holds = self.holds(process);
+        let settling: Vec<_> = (0..CALLS)
+            .filter(|&call| self.succeeds[process][call] == commits)
+            .filter_map(|call| match &world.calls[process][call] {
+                Call::Running(group) => Some((call, group.clone())),
+                Call::Asking | Call::Over => None,
+            })
+            .collect();
+        if settling.is_empty() {
+            return None;
+        }
+        let intents: Vec<_> = settling
+            .iter()
+            .map(|(_, group)| Intent { group: group.clone(), holds: &holds, want: Want::Settle(settlement) })
+            .collect();
+        let mut next = world.clone();
+        let verdicts = next.database.transact(&intents, ending);
+        if commits && !matches!(ending, Ending::Failed) {
+            next.durable = next.database.clone();
+        }
+        for ((call, _), verdict) in settling.into_iter().zip(verdicts) {
+            match (commits && verdict.is_ok(), ending) {
+                (true, Ending::Answered) => next.acknowledged += 1,
+                (true, Ending::AnswerLost) => next.in_doubt += 1,
+                _ => {}
+            }
+            next.calls[process][call] = Call::Over;
+        }
+        Some(next)
+    }
+
+    fn check(&self, world: &World) {
+        for database in [&world.database, &world.durable] {
+            for (bucket, (used, held)) in &database.accounts {
+                assert!(used + held <= self.limit, "(a) more than the limit: {world:#?}");
+                let of_it = database.holds.iter().filter(|((_, of), _)| of == bucket);
+                assert_eq!(*held, of_it.map(|(_, (units, _))| units).sum::<u64>(), "{world:#?}");
+            }
+            let used = database.used(&self.holds(0)[0].bucket.key);
+            let tenants: u64 =
+                (0..PROCESSES).map(|process| database.used(&self.holds(process)[1].bucket.key)).sum();
+            assert_eq!(used, tenants, "both buckets or neither: {world:#?}");
+            assert!(used >= world.acknowledged, "(d) an acknowledged success is not charged: {world:#?}");
+            let most = world.acknowledged + world.in_doubt;
+            assert!(used <= most, "(c) charged, but nobody succeeded: {world:#?}");
+        }
+        let over = world.calls.iter().flatten().all(|call| *call == Call::Over);
+        if over {
+            self.check_at_rest(world.clone());
+        }
+    }
+
+    /// (b) and (e): once everything has expired, exactly what is not used can be had.
+    fn check_at_rest(&self, mut world: World) {
+        let far = world.clock + TTL + 1;
+        let holds = self.holds(0);
+        let admitted = (0..=self.limit)
+            .take_while(|n| {
+                let want = Want::Reserve { expires_at: far + TTL, now: far };
+                let group = format!("rest-{n}").into();
+                let verdicts =
+                    world.database.transact(&[Intent { group, holds: &holds, want }], Ending::Answered);
+                verdicts[0].is_ok()
+            })
+            .count() as u64;
+        let left = self.limit - world.database.used(&holds[0].bucket.key);
+        assert_eq!(admitted, left, "(b) less than the limit: {world:#?}");
+    }
+
+    fn explore(&self) -> usize {
+        let mut seen = HashSet::from([self.start()]);
+        let mut open = vec![self.start()];
+        while let Some(world) = open.pop() {
+            self.check(&world);
+            open.extend(self.steps(&world).into_iter().filter(|next| seen.insert(next.clone())));
+        }
+        seen.len()
+    }
+}
+
+impl Database {
+    fn used(&self, bucket: &Arc<str>) -> u64 {
+        self.accounts[bucket].0
+    }
+
+    /// What `SqlQuota::apply_each` does under the locks of the buckets.
+    fn transact(&mut self, intents: &[Intent<'_>], ending: Ending) -> Vec<Result<(), QuotaError>> {
+        let mut ledger = Ledger::default();
+        for (bucket, &(used, held)) in &self.accounts {
+            ledger.load_account(bucket.clone(), Account { used, held });
+        }
+        self.load(&mut ledger, |group, _| intents.iter().any(|intent| intent.group == *group));
+        let (mut after, mut verdicts) = decide(&ledger, intents);
+        if let Some(latest) = latest(intents, &verdicts) {
+            self.load(&mut ledger, |_, expires_at| expires_at <= latest);
+            (after, verdicts) = decide(&ledger, intents);
+        }
+        if !matches!(ending, Ending::Failed) {
+            for (bucket, Account { used, held }) in after.changed_accounts() {
+                self.accounts.insert(bucket.into(), (used, held));
+            }
+            for (group, bucket, Held { units, expires_at }) in after.changed_holds() {
+                self.holds.insert((group.into(), bucket.into()), (units, expires_at));
+            }
+            for (group, bucket) in after.ended_holds() {
+                self.holds.remove(&(group.into(), bucket.into()));
+            }
+        }
+        verdicts
+    }
+
+    fn load(&self, ledger: &mut Ledger, wanted: impl Fn(&Arc<str>, i64) -> bool) {
+        for ((group, bucket), &(units, expires_at)) in &self.holds {
+            if wanted(group, expires_at) {
+                ledger.load_hold(group.clone(), bucket.clone(), Held { units, expires_at });
+            }
+        }
+    }
+}
+
+/// The laws of semantics 5.4, in every world that two processes can get into.
+#[test]
+fn no_order_of_steps_and_crashes_breaks_a_law() {
+    let mut worlds = 0;
+    for limit in 0..=4 {
+        for [a, b] in [[[true, true], [true, true]], [[true, false], [true, true]], [[true, false]; 2]] {
+            worlds += Scenario { limit, succeeds: [a, b], misfortunes: 2 }.explore();
+        }
+    }
+    assert!(worlds > 10_000, "only {worlds} worlds were seen");
+}

@@ -1,0 +1,181 @@
+//! Every statement of metered quotas. Rows go in as a JSON array of arrays, `$1`: as many as there are, in one round trip.
+
+use store::{Engine, Migration};
+
+pub(crate) const MIGRATION: Migration = Migration {
+    version: 20_261_122_000_100,
+    name: "quota buckets and reservations",
+    sql: "
+        CREATE TABLE quota_bucket (
+            bucket TEXT PRIMARY KEY,
+            scope TEXT NOT NULL,
+            tenant TEXT NOT NULL,
+            quota TEXT NOT NULL,
+            window_start BIGINT NOT NULL,
+            window_end BIGINT NOT NULL,
+            used BIGINT NOT NULL CHECK (used >= 0),
+            held BIGINT NOT NULL CHECK (held >= 0)
+        );
+        CREATE TABLE quota_hold (
+            bucket TEXT NOT NULL,
+            grp TEXT NOT NULL,
+            units BIGINT NOT NULL CHECK (units > 0),
+            expires_at BIGINT NOT NULL,
+            PRIMARY KEY (bucket, grp)
+        );
+        CREATE INDEX quota_hold_expiry ON quota_hold (expires_at);
+    ",
+};
+
+/// One statement in the words of each engine, which differ in how rows are read from JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statement {
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+impl Statement {
+    pub(super) const fn on(self, engine: Engine) -> &'static str {
+        match engine {
+            Engine::Sqlite => self.sqlite,
+            Engine::Postgres => self.postgres,
+        }
+    }
+}
+
+/// The text before and after the rows of `$1`, and what only PostgreSQL needs at the end.
+macro_rules! of_items {
+    ($before:literal, $after:literal $(, $lock:literal)?) => {
+        Statement {
+            sqlite: concat!($before, " json_each($1) AS item ", $after),
+            postgres: concat!(
+                $before, " json_array_elements(CAST($1 AS json)) AS item(value) ", $after $(, $lock)?
+            ),
+        }
+    };
+}
+
+pub(super) const MAKE_BUCKETS: Statement = of_items!(
+    "INSERT INTO quota_bucket (bucket, scope, tenant, quota, window_start, window_end, used, held)
+     SELECT item.value->>0, item.value->>1, item.value->>2, item.value->>3,
+        CAST(item.value->>4 AS BIGINT), CAST(item.value->>5 AS BIGINT), 0, 0
+     FROM",
+    "WHERE true ORDER BY 1 ON CONFLICT (bucket) DO NOTHING"
+);
+
+/// Writers of a SQLite file exclude each other from the start.
+pub(super) const LOCK_BUCKETS: Statement = of_items!(
+    "SELECT b.bucket, b.used, b.held FROM",
+    "JOIN quota_bucket b ON b.bucket = item.value->>0 ORDER BY b.bucket",
+    " FOR UPDATE OF b"
+);
+
+pub(super) const HOLDS: Statement = of_items!(
+    "SELECT h.grp, h.bucket, h.units, h.expires_at FROM",
+    "JOIN quota_hold h ON h.grp = item.value->>0 AND h.bucket = item.value->>1"
+);
+
+pub(super) const EXPIRED_HOLDS: Statement = of_items!(
+    "SELECT h.grp, h.bucket, h.units, h.expires_at FROM",
+    "JOIN quota_hold h ON h.bucket = item.value->>0 WHERE h.expires_at <= $2"
+);
+
+pub(super) const WRITE_BUCKETS: Statement = of_items!(
+    "UPDATE quota_bucket SET used = w.used, held = w.held FROM (
+        SELECT item.value->>0 AS bucket, CAST(item.value->>1 AS BIGINT) AS used,
+            CAST(item.value->>2 AS BIGINT) AS held
+        FROM",
+    ") AS w WHERE quota_bucket.bucket = w.bucket"
+);
+
+pub(super) const WRITE_HOLDS: Statement = of_items!(
+    "INSERT INTO quota_hold (grp, bucket, units, expires_at)
+     SELECT item.value->>0, item.value->>1, CAST(item.value->>2 AS BIGINT), CAST(item.value->>3 AS BIGINT)
+     FROM",
+    "WHERE true ON CONFLICT (bucket, grp) DO UPDATE SET units = excluded.units"
+);
+
+pub(super) const END_HOLDS: Statement = of_items!(
+    "DELETE FROM quota_hold WHERE (grp, bucket) IN (SELECT item.value->>0, item.value->>1 FROM",
+    ")"
+);
+
+/// What has expired is not reserved, whether or not somebody has removed it yet.
+pub(super) const USAGE_OF_ONE: &str = "SELECT used, CAST(held - COALESCE((SELECT SUM(units) FROM quota_hold h
+        WHERE h.bucket = b.bucket AND h.expires_at <= $2), 0) AS BIGINT)
+     FROM quota_bucket b WHERE bucket = $1";
+
+pub(super) const USAGE_OF_ALL: &str = "SELECT tenant, quota, window_start, window_end, used,
+        CAST(held - COALESCE((SELECT SUM(units) FROM quota_hold h
+            WHERE h.bucket = b.bucket AND h.expires_at <= $1), 0) AS BIGINT)
+     FROM quota_bucket b";
+
+pub(super) const STALE: &str = "SELECT DISTINCT bucket FROM quota_hold WHERE expires_at <= $1";
+
+/// The hot path of PostgreSQL: a whole batch in one statement and one round trip, if everything in it can be granted.
+///
+/// `$1` has rows of bucket, more used, more held, room needed, limit; `$2` of group, bucket, more or fewer units, expiry.
+/// Locks are taken as everywhere: buckets by key, then holds. `FOR UPDATE` reads the rows as they are once locked, and
+/// the updates go to those same rows, so nothing is decided by the older snapshot that the statement began with.
+macro_rules! grant_all {
+    ($relaxing:literal) => {
+        concat!(
+            "WITH b AS MATERIALIZED (
+                SELECT value->>0 AS bucket, CAST(value->>1 AS BIGINT) AS used, CAST(value->>2 AS BIGINT) AS held,
+                    CAST(value->>3 AS BIGINT) AS need, CAST(value->>4 AS BIGINT) AS most
+                FROM json_array_elements(CAST($1 AS json))
+            ), h AS MATERIALIZED (
+                SELECT value->>0 AS grp, value->>1 AS bucket, CAST(value->>2 AS BIGINT) AS units,
+                    CAST(value->>3 AS BIGINT) AS expires_at
+                FROM json_array_elements(CAST($2 AS json))
+            ), locked AS MATERIALIZED (
+                SELECT q.bucket, q.used, q.held FROM b JOIN quota_bucket q ON q.bucket = b.bucket
+                ORDER BY q.bucket FOR UPDATE OF q
+            ), room AS MATERIALIZED (
+                SELECT count(*) = (SELECT count(*) FROM b)
+                    AND COALESCE(bool_and(b.need <= b.most - l.used - l.held), false) AS ok
+                FROM b JOIN locked l ON l.bucket = b.bucket
+            ), found AS MATERIALIZED (
+                SELECT q.grp, q.bucket, q.units + h.units AS units
+                FROM h JOIN quota_hold q ON q.grp = h.grp AND q.bucket = h.bucket
+                WHERE h.units < 0 AND (SELECT ok FROM room) FOR UPDATE OF q
+            ), granted AS MATERIALIZED (
+                SELECT (SELECT ok FROM room) AND count(*) = (SELECT count(*) FROM h WHERE units < 0)
+                    AND COALESCE(bool_and(units >= 0), true) AS ok
+                FROM found
+            ), written AS (
+                UPDATE quota_bucket q SET used = q.used + b.used, held = q.held + b.held
+                FROM b, granted WHERE granted.ok AND q.bucket = b.bucket
+            ), fewer AS (
+                UPDATE quota_hold q SET units = f.units
+                FROM found f, granted
+                WHERE granted.ok AND f.units > 0 AND q.grp = f.grp AND q.bucket = f.bucket
+            ), ended AS (
+                DELETE FROM quota_hold q USING found f, granted
+                WHERE granted.ok AND f.units = 0 AND q.grp = f.grp AND q.bucket = f.bucket
+            ), made AS (
+                INSERT INTO quota_hold (grp, bucket, units, expires_at)
+                SELECT h.grp, h.bucket, h.units, h.expires_at FROM h, granted WHERE granted.ok AND h.units > 0
+            )
+            SELECT CAST(CASE WHEN granted.ok THEN 1 ELSE 0 END AS BIGINT) FROM granted",
+            $relaxing
+        )
+    };
+}
+
+pub(super) const GRANT_ALL: &str = grant_all!("");
+
+/// The setting is of this statement's own transaction.
+pub(super) const GRANT_ALL_RELAXED: &str =
+    grant_all!(" WHERE set_config('synchronous_commit', 'off', true) IS NOT NULL");
+
+/// How many rows of holds are joined well by any plan.
+pub(super) const FEW: usize = 32;
+
+/// `quota_hold` is empty whenever PostgreSQL looks at it to learn its size, and for an empty table it plans loops that
+/// take seconds over thousands of rows. Without loops its costs look so high that it would compile the plan, each time.
+pub(super) const JOIN_BY_HASH: &str =
+    "SELECT set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true)";
+
+/// A text of its own, so that it has a plan of its own.
+pub(super) const GRANT_MANY: &str = grant_all!(" -- many");
