@@ -238,7 +238,9 @@ impl Sources {
                 || "`server.public-url` is not configured".to_owned(),
                 |host| format!("`server.public-url` is at `{host}`"),
             );
-            return refuse("binding", format!("bound to base domains {}; {here}", domains.join(", ")));
+            let more = if domains.len() > 5 { ", …" } else { "" };
+            let few = domains.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+            return refuse("binding", format!("bound to base domains {few}{more}; {here}"));
         }
         if held.license.authority() == Authority::Development {
             if held.source != SourceKind::Development {

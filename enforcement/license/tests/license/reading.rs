@@ -4,7 +4,7 @@ use std::fs::{self, File};
 
 use chancery_license::{LicenseProjection, Refusal, Snapshot, SourceKind, TrustSettings};
 use descriptors::grant::{Ceiling, CeilingUnavailable, LicenseStatus};
-use envelope::{Claims, MAX_TOKEN_BYTES, claims::Binding};
+use envelope::{Claims, armor::MAX_ARMORED_BYTES, claims::Binding};
 use jiff::SignedDuration;
 
 use crate::support::{Site, claims, days, key_license, now, pinned};
@@ -214,7 +214,7 @@ fn a_file_beyond_the_bound_is_refused_unread() {
     file.set_len(1 << 40).unwrap();
     let refusal = site.refusal();
     assert_eq!(refusal.stage, "source");
-    assert!(refusal.detail.contains(&format!("larger than {MAX_TOKEN_BYTES} bytes")), "{}", refusal.detail);
+    assert!(refusal.detail.contains(&format!("larger than {MAX_ARMORED_BYTES} bytes")), "{}", refusal.detail);
 }
 
 #[test]

@@ -8,23 +8,20 @@ use store::{Engine, Store, StoreError};
 use super::{Finding, Found, Trouble};
 use crate::wire;
 
-pub(super) fn configuration(file: &ConfigFile) -> Finding<Config> {
+pub(super) fn configuration(file: &ConfigFile) -> Finding<(Config, Sources)> {
     let mend = "set the named key right; `chancery config check` repeats this, `chancery config schema` lists \
                 the keys";
     let config = crate::load(file).map_err(|error| Trouble::new(format!("{error:#}"), mend))?;
     crate::log_filter(&config).map_err(|error| Trouble::new(error.to_string(), mend))?;
-    let detail = file.config.as_ref().map_or_else(
-        || "from the environment alone".to_owned(),
-        |path| format!("`{}`, deployment `{}`", path.display(), config.deployment.id),
-    );
-    Ok(Found::new(config, detail))
-}
-
-pub(super) fn sources(config: &Config) -> Finding<Sources> {
-    let sources = wire::inventory().and_then(|(_, catalog)| wire::license_sources(config, &catalog));
-    sources.map(|sources| Found::new(sources, format!("deployment `{}`", config.deployment.id))).map_err(
-        |error| Trouble::new(format!("{error:#}"), "this program is damaged: take a sound build of it"),
-    )
+    let sources = wire::inventory().and_then(|(_, catalog)| wire::license_sources(&config, &catalog));
+    let damaged = "this program is damaged: take a sound build of it";
+    let sources = sources.map_err(|error| Trouble::new(format!("{error:#}"), damaged))?;
+    let place = file
+        .config
+        .as_ref()
+        .map_or_else(|| "the environment alone".to_owned(), |path| format!("`{}`", path.display()));
+    let detail = format!("{place}, deployment `{}`", config.deployment.id);
+    Ok(Found::new((config, sources), detail))
 }
 
 pub(super) async fn database(config: &Config) -> Finding<Store> {

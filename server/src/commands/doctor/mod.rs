@@ -55,8 +55,7 @@ pub(crate) async fn run(args: &Doctor) -> anyhow::Result<bool> {
 }
 
 async fn examine(args: &Doctor, report: &mut Report) -> Result<(), Stopped> {
-    let config = report.note("configuration", ground::configuration(&args.config))?;
-    let sources = report.note("configuration", ground::sources(&config))?;
+    let (config, sources) = report.note("configuration", ground::configuration(&args.config))?;
     let store = report.note("database", ground::database(&config).await)?;
     let outcome = ground::schema(&store).await;
     report.note("schema", outcome)?;
@@ -147,8 +146,6 @@ enum Outcome {
 
 impl Report {
     fn note<T>(&mut self, name: &'static str, finding: Finding<T>) -> Result<T, Stopped> {
-        // A check of several parts stands there once, with what its last part found.
-        self.checks.retain(|check| check.name != name);
         match finding {
             Ok(Found { value, detail, beware }) => {
                 let outcome = if beware { Outcome::Warning } else { Outcome::Ok };

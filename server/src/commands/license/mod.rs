@@ -56,7 +56,8 @@ fn catalog() -> anyhow::Result<std::sync::Arc<Catalog>> {
 /// The token in a license file, in compact or armored form.
 fn token(file: &Path) -> anyhow::Result<SecretString> {
     let text = text(file)?;
-    let token = dearmor_as(Label::License, &text).or_else(|_| dearmor_as(Label::LicenseKey, &text));
+    let sealed = dearmor_as(Label::License, &text);
+    let token = sealed.or_else(|error| dearmor_as(Label::LicenseKey, &text).map_err(|_| error));
     Ok(token.with_context(|| format!("`{}` is not a license", file.display()))?.into_owned().into())
 }
 
