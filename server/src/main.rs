@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
-use cli::{Cli, Command, ConfigFile, Format, print};
+use cli::{Cli, Command, ConfigFile, Format, ReportFormat, print};
 use config::{Config, ConfigError, LogFormat, Origin};
 use descriptors::{
     coverage::{CoveragePolicy, GapMode},
@@ -49,7 +49,8 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Quickstart(args) => quickstart::run(&args).await.map(|()| true),
         Command::Serve(args) => serve(&args).await.map(|()| true),
         Command::Coverage(args) => coverage(&args),
-        Command::Explain(args) => explain(&args),
+        Command::Matrix(args) => matrix(&args),
+        Command::Explain(args) => explain(&args).await,
         Command::License(command) => commands::license::run(command).await,
         Command::Config(command) => commands::config::run(&command),
         Command::Doctor(args) => commands::doctor::run(&args).await,
@@ -135,16 +136,29 @@ fn coverage(args: &cli::Coverage) -> anyhow::Result<bool> {
     let policy = load_if_named(&args.config)?.map_or_else(bare_policy, |config| config.coverage_policy());
     let (registry, catalog) = wire::inventory()?;
     let report = pipeline::coverage(&registry, &catalog, &policy);
-    match args.format {
-        Format::Table => print::text(&print::coverage(&report))?,
-        Format::Json => print::json(&report)?,
-    }
-    let failing: Vec<_> =
-        report.findings.iter().filter(|finding| args.fail_on.contains(&finding.kind)).collect();
-    for finding in &failing {
+    print::text(&match args.format {
+        ReportFormat::Table => print::coverage(&report),
+        ReportFormat::Json => report.to_json() + "\n",
+        ReportFormat::Sarif => report.to_sarif(env!("CARGO_PKG_VERSION")) + "\n",
+        ReportFormat::Junit => report.to_junit(),
+    })?;
+    let mut fails = false;
+    for finding in report.failing(&args.fail_on, &args.fail_under) {
         eprintln!("error: {} {}: {}", finding.kind, finding.subject, finding.message);
+        fails = true;
     }
-    Ok(failing.is_empty())
+    Ok(!fails)
+}
+
+fn matrix(args: &cli::Matrix) -> anyhow::Result<bool> {
+    let policy = load_if_named(&args.config)?.map_or_else(bare_policy, |config| config.coverage_policy());
+    let (registry, catalog) = wire::inventory()?;
+    let matrix = pipeline::matrix(&registry, &catalog, &policy);
+    match args.format {
+        Format::Table => print::text(&matrix.to_table())?,
+        Format::Json => print::json(&matrix)?,
+    }
+    Ok(true)
 }
 
 /// The policy of a deployment that configures none: warn, and nothing excepted.
@@ -152,7 +166,7 @@ fn bare_policy() -> CoveragePolicy {
     CoveragePolicy { gaps: GapMode::Warn, ..CoveragePolicy::strict() }
 }
 
-fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
+async fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
     if let Ok(reason) = args.subject.parse::<Reason>() {
         print::text(reason.page())?;
         return Ok(true);
@@ -166,7 +180,15 @@ fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
         Some(config) => {
             let now = Ambient::system().now();
             match &args.license {
-                None => RunningLicense::read(wire::license_sources(config, &wire::inventory()?.1)?, now),
+                None => {
+                    let sources = wire::license_sources(config, &wire::inventory()?.1)?;
+                    let store = wire::look_at_store(config).await;
+                    let license = wire::look_at_license(sources, store.as_ref(), now).await;
+                    if let Ok(store) = store {
+                        store.close().await;
+                    }
+                    license
+                }
                 Some(file) => commands::license::candidate(config, file, now)?,
             }
         }

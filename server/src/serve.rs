@@ -19,6 +19,9 @@ use crate::{metrics::Metrics, notices, wire::Assembly};
 /// How often things that are due by the clock are looked after.
 const UPKEEP: Duration = Duration::from_secs(30);
 
+/// How often the audit log is sealed: what is newer can be cut off by whoever owns the database.
+const SEAL: Duration = Duration::from_mins(1);
+
 /// How often the license is looked after: files, the database, and edges in time.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -52,16 +55,23 @@ pub(crate) async fn serve(
     let recording =
         tokio::spawn(notices::record(notices, assembly.recorder.clone(), assembly.ambient.clone()));
     let licensing = tokio::spawn(look_after_license(assembly.license.clone(), assembly.ambient.clone()));
+    let clock = assembly.ambient.clone();
+    let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
     let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
     let served = http_api::serve(listener, router, stop, grace).await;
     upkeep.abort();
+    sealing.abort();
     licensing.abort();
     assembly.license.remember(assembly.ambient.now()).await;
     recording.abort();
     assembly.recorder.close().await;
+    // What was just written is sealed with the rest.
+    if let Err(error) = assembly.log.checkpoint(assembly.ambient.now()).await {
+        tracing::warn!(%error, "the last audit events are not sealed yet");
+    }
     assembly.store.close().await;
     tracing::info!("stopped");
     served.context("failed to serve")

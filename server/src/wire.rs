@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use audit::{AuditLog, Recorder, SqlSink};
+use audit::{AuditLog, Recorder, Seal, SqlSink};
 use config::Config;
 use descriptors::{
     access::{Access, Audience},
@@ -11,7 +11,7 @@ use descriptors::{
     coverage::CoveragePolicy,
     descriptor::DeploymentShape,
 };
-use envelope::oid::ObjectIdentifier;
+use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
 use identity::{Identity, Permissions};
 use jiff::Timestamp;
@@ -29,6 +29,7 @@ pub(crate) struct Assembly {
     pub(crate) bus: Bus,
     pub(crate) ambient: Ambient,
     pub(crate) license: RunningLicense,
+    pub(crate) log: AuditLog,
     pub(crate) recorder: Recorder,
     pub(crate) outcomes: Arc<SqlOutcomes>,
     pub(crate) identity: Identity,
@@ -149,13 +150,15 @@ pub(crate) async fn assemble(
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
     let quotas: Arc<dyn MeteredStore> = Arc::new(SqlQuota::new(store.clone(), node));
 
+    let sources = license_sources(config, deciding.catalog())?;
+    let log = audit_log(store.clone(), &sources);
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
         .mount(Platform::new(
             Arc::clone(&deciding),
-            AuditLog::new(store.clone()),
-            RequestDesk::of(&license_sources(config, deciding.catalog())?),
+            log.clone(),
+            RequestDesk::of(&sources),
             Arc::clone(&quotas),
         ))
         .mount(tenancy.clone());
@@ -170,7 +173,31 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
-    Ok(Assembly { bus, ambient, license, recorder, outcomes, identity, tenancy, store, application })
+    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, identity, tenancy, store, application })
+}
+
+/// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
+/// of itself that it is not sealed.
+fn audit_log(store: Store, sources: &Sources) -> AuditLog {
+    let log = AuditLog::new(store);
+    let recipient = sources.recipient.as_ref().and_then(|key| key.read().ok().flatten());
+    match recipient.and_then(|recipient| recipient.state_key().ok()) {
+        Some(key) => log.sealed_by(DeploymentSeal(key)),
+        None => log,
+    }
+}
+
+/// The deployment's own key, as the audit's port wants it.
+struct DeploymentSeal(StateKey);
+
+impl Seal for DeploymentSeal {
+    fn protect(&self, label: &str, content: &str) -> String {
+        self.0.protect(label, content)
+    }
+
+    fn check<'n>(&self, label: &str, note: &'n str) -> Option<&'n str> {
+        self.0.check(label, note)
+    }
 }
 
 /// Every permission that some command asks for, and the one to act for other tenants.

@@ -39,6 +39,8 @@ pub enum Command {
     Serve(Serve),
     /// Report which commands are covered by licensing; needs no server and no database
     Coverage(Coverage),
+    /// Show what each edition would allow, command by command; needs no server and no database
+    Matrix(Matrix),
     /// Show how it is decided whether a command may run, and the smallest change that would allow it
     ///
     /// Given a denial reason such as `NOT_ENTITLED`, prints the page on it instead. Charges nothing, audits nothing.
@@ -94,11 +96,38 @@ pub struct Coverage {
     #[expect(missing_docs, reason = "documented at its type")]
     pub config: ConfigFile,
     /// How to print the report
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
     /// Exit with 1 when there is a finding of one of these kinds, such as `MISSING_DESCRIPTOR`
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = finding_kind)]
     pub fail_on: Vec<FindingKind>,
+    /// Of those, only findings on commands beneath these prefixes, such as `tenancy.`
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', requires = "fail_on")]
+    pub fail_under: Vec<String>,
+}
+
+/// How the coverage report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Table,
+    /// For machines
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// `JUnit` XML, for test reports
+    Junit,
+}
+
+/// `chancery matrix`
+#[derive(Debug, Args)]
+pub struct Matrix {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub config: ConfigFile,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
 }
 
 /// How a list is printed.
