@@ -34,7 +34,7 @@ pub use metered::{
 pub use outcome::{
     Claim, ClaimGuard, ClaimRequest, Lifetimes, MemoryOutcomes, OutcomeError, OutcomeStore, SqlOutcomes,
 };
-pub use period::{Period, PeriodError, Window};
+pub use period::{Period, PeriodError, Window, Windows};
 pub use projection::Projection;
 
 use store::Migration;
