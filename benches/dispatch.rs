@@ -1,14 +1,15 @@
 //! What a call costs: the handler called directly, then ever more of the house around it.
 
-use std::{
-    collections::BTreeSet, convert::Infallible, fs, hint::black_box, process::Command as Process, sync::Arc,
-    thread, time::Instant,
-};
+mod machine;
+
+use std::{collections::BTreeSet, convert::Infallible, hint::black_box, sync::Arc};
 
 use kernel::{Authenticated, Bus, Modules, Registry};
 use sdk::{descriptors::catalog::Catalog, prelude::*};
 use serde_json::json;
 use testkit::Testkit;
+
+use machine::{clock, introduce};
 
 const BATCHES: usize = 1_000;
 const WARM_UP: usize = BATCHES / 10;
@@ -183,16 +184,9 @@ async fn measure<T, E: std::fmt::Debug>(
     Case { name, means }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures with the machine's clock")]
-fn clock() -> Instant {
-    Instant::now()
-}
-
 fn print(cases: &[Case; 6]) {
     let [direct, bare, ..] = cases;
-    let today = Ambient::system().now().strftime("%F").to_string();
-    println!("{today}, {}, {} cores", processor(), cores());
-    println!("{}", compiler());
+    introduce();
     println!("One thread, no tracing subscriber, events audited to memory on the same thread.");
     println!("Nanoseconds per call: median and 99th percentile of the means of {BATCHES} batches.\n");
     println!("{:<38}{:>10}{:>10}{:>10}{:>10}", "", "median", "p99", "x direct", "x bare");
@@ -201,19 +195,4 @@ fn print(cases: &[Case; 6]) {
         let (by_direct, by_bare) = (median / direct.quantile(50), median / bare.quantile(50));
         println!("{:<38}{median:>10.1}{p99:>10.1}{by_direct:>10.1}{by_bare:>10.2}", case.name);
     }
-}
-
-fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.to_owned())
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn compiler() -> String {
-    let answer = Process::new("rustc").arg("--version").output().map(|output| output.stdout);
-    String::from_utf8_lossy(&answer.unwrap_or_default()).trim().to_owned()
 }

@@ -1,27 +1,28 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store::sqlx::any::AnyRow;
-use store::sqlx::error::BoxDynError;
-use store::sqlx::{self, AssertSqlSafe, Row as _};
+use store::sqlx::{self, AssertSqlSafe};
 use store::{Store, StoreError};
 use uuid::Uuid;
 
+use crate::chain::{COLUMNS, Link, stored};
 use crate::event::fit;
-use crate::{Event, Outcome};
+use crate::seal::Sealing;
+use crate::{Entry, Outcome, Scope, Seal};
 
 /// The most events of one page.
 const MAX_PAGE: u32 = 1000;
 
-/// Reads what [`SqlSink`](crate::SqlSink) has written.
+/// Reads what [`SqlSink`](crate::SqlSink) has written, and proves it.
 #[derive(Debug, Clone)]
 pub struct AuditLog {
-    store: Store,
+    pub(crate) store: Store,
+    pub(crate) sealing: Sealing,
 }
 
 /// Which events; all that is given must hold, and the default is all events.
@@ -45,20 +46,11 @@ pub struct Filter {
     pub to: Option<Timestamp>,
 }
 
-/// Whom an event concerns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// The platform; no tenant.
-    Platform,
-    /// The tenant with this id.
-    Tenant(String),
-}
-
-/// Some events, newest first.
+/// Some events, newest first: by their time, and those of one scope as they were recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Page {
     /// At most as many as were asked for.
-    pub events: Vec<Event>,
+    pub events: Vec<Entry>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<Cursor>,
 }
@@ -70,6 +62,7 @@ pub struct Page {
 pub struct Cursor {
     time: i64,
     id: Uuid,
+    sequence: i64,
 }
 
 /// The text is no cursor that a page has given out.
@@ -78,9 +71,15 @@ pub struct Cursor {
 pub struct MalformedCursor;
 
 impl AuditLog {
-    /// Uses the table of [`MIGRATIONS`](crate::MIGRATIONS).
+    /// Uses the tables of [`MIGRATIONS`](crate::MIGRATIONS). Nothing is sealed, and no seal is checked.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, sealing: Sealing(None) }
+    }
+
+    /// The same log with a key: its checkpoints are sealed, and seals are checked.
+    #[must_use]
+    pub fn sealed_by(self, seal: impl Seal) -> Self {
+        Self { sealing: Sealing(Some(Arc::new(seal))), ..self }
     }
 
     /// The newest events that pass the filter, older than the cursor: between 1 and 1000, `limit` if it lies there.
@@ -93,13 +92,23 @@ impl AuditLog {
         let limit = limit.clamp(1, MAX_PAGE) as usize;
         let after = after.unwrap_or(Cursor::BEFORE_ALL);
         let mut wanted = Conditions::default();
-        wanted.require("(time, id) <", [Value::Number(after.time), Value::Text(after.id.to_string().into())]);
+        // Within a chain its order is that of recording, and has an index; the log as a whole has only times.
+        let order = if filter.scope.is_some() {
+            wanted.require("sequence <", [Value::Number(after.sequence)]);
+            "sequence DESC"
+        } else {
+            wanted.require(
+                "(time, id) <",
+                [Value::Number(after.time), Value::Text(after.id.to_string().into())],
+            );
+            "time DESC, id DESC"
+        };
         filter.narrow(&mut wanted);
 
         // Made of the literals of this file only; all that users send is bound. One more row than asked for tells whether
         // there is another page.
         let sql = format!(
-            "SELECT * FROM audit_event WHERE {} ORDER BY time DESC, id DESC LIMIT {}",
+            "SELECT {COLUMNS} FROM audit_event WHERE {} ORDER BY {order} LIMIT {}",
             wanted.texts.join(" AND "),
             limit + 1
         );
@@ -112,7 +121,8 @@ impl AuditLog {
         }
         let rows = query.fetch_all(self.store.reader()).await?;
         let more = rows.len() > limit;
-        let events = rows.iter().take(limit).map(event).collect::<Result<Vec<_>, _>>()?;
+        let events = rows.iter().take(limit).map(|row| Link::read(row)?.into_entry());
+        let events = events.collect::<Result<Vec<_>, _>>()?;
         let next = events.last().filter(|_| more).map(Cursor::after);
         Ok(Page { events, next })
     }
@@ -141,10 +151,8 @@ impl<'a> Conditions<'a> {
 
 impl Filter {
     fn narrow<'a>(&'a self, wanted: &mut Conditions<'a>) {
-        match &self.scope {
-            Some(Scope::Platform) => wanted.texts.push("tenant IS NULL".to_owned()),
-            Some(Scope::Tenant(id)) => wanted.require("tenant =", [Value::Text(fit(id))]),
-            None => {}
+        if let Some(scope) = &self.scope {
+            wanted.require("scope =", [Value::Text(scope.key())]);
         }
         let texts = [
             ("command =", self.command.as_deref()),
@@ -166,43 +174,17 @@ impl Filter {
     }
 }
 
-fn event(row: &AnyRow) -> Result<Event, sqlx::Error> {
-    let result: String = row.try_get("result")?;
-    let id: String = row.try_get("id")?;
-    let metadata: String = row.try_get("metadata")?;
-    let duration: Option<i64> = row.try_get("duration")?;
-    Ok(Event {
-        id: id.parse().map_err(decode)?,
-        name: row.try_get("name")?,
-        time: Timestamp::from_microsecond(row.try_get("time")?).map_err(decode)?,
-        tenant: row.try_get("tenant")?,
-        actor: row.try_get("actor")?,
-        command: row.try_get("command")?,
-        result: result.parse().map_err(decode)?,
-        error_code: row.try_get("error_code")?,
-        duration: duration.map(|microseconds| Duration::from_micros(microseconds.unsigned_abs())),
-        correlation_id: row.try_get("correlation_id")?,
-        trace_id: row.try_get("trace_id")?,
-        span_id: row.try_get("span_id")?,
-        metadata: serde_json::from_str(&metadata).map_err(decode)?,
-    })
-}
-
-fn decode(error: impl Into<BoxDynError>) -> sqlx::Error {
-    sqlx::Error::Decode(error.into())
-}
-
 impl Cursor {
-    const BEFORE_ALL: Self = Self { time: i64::MAX, id: Uuid::nil() };
+    const BEFORE_ALL: Self = Self { time: i64::MAX, id: Uuid::nil(), sequence: i64::MAX };
 
-    fn after(event: &Event) -> Self {
-        Self { time: event.time.as_microsecond(), id: event.id }
+    fn after(Entry { event, sequence, .. }: &Entry) -> Self {
+        Self { time: event.time.as_microsecond(), id: event.id, sequence: stored(*sequence) }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{}", self.time, self.id.simple())
+        write!(f, "{:016x}{:016x}{}", self.time, self.sequence, self.id.simple())
     }
 }
 
@@ -210,9 +192,14 @@ impl FromStr for Cursor {
     type Err = MalformedCursor;
 
     fn from_str(text: &str) -> Result<Self, MalformedCursor> {
-        let (time, id) = text.split_at_checked(16).ok_or(MalformedCursor)?;
-        let time = u64::from_str_radix(time, 16).map_err(|_| MalformedCursor)?.cast_signed();
-        Ok(Self { time, id: Uuid::try_parse(id).map_err(|_| MalformedCursor)? })
+        let (time, rest) = text.split_at_checked(16).ok_or(MalformedCursor)?;
+        let (sequence, id) = rest.split_at_checked(16).ok_or(MalformedCursor)?;
+        let number = |text| u64::from_str_radix(text, 16).map_err(|_| MalformedCursor);
+        Ok(Self {
+            time: number(time)?.cast_signed(),
+            sequence: number(sequence)?.cast_signed(),
+            id: Uuid::try_parse(id).map_err(|_| MalformedCursor)?,
+        })
     }
 }
 

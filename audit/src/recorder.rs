@@ -290,7 +290,7 @@ fn trace(event: &Event) {
 }
 
 /// The error and its causes on one line.
-fn story(error: &dyn std::error::Error) -> String {
+pub(crate) fn story(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |story, cause| format!("{story}: {cause}"))
 }

@@ -127,9 +127,11 @@ impl AccessBuilder {
         self
     }
 
-    /// How many seconds ago the principal may have authenticated at most.
-    pub const fn max_age_seconds(mut self, seconds: u64) -> Self {
-        self.max_age = Some(Duration::from_secs(seconds));
+    /// How long ago the principal may have authenticated at most: a number and its unit, `s`, `m`, `h` or `d`, such as
+    /// `15m`. Anything else does not compile.
+    #[track_caller]
+    pub const fn max_age(mut self, age: &str) -> Self {
+        self.max_age = Some(Duration::from_secs(seconds(age)));
         self
     }
 
@@ -142,10 +144,34 @@ impl AccessBuilder {
         let asks = self.aal.get() > 1 || self.max_age.is_some();
         assert!(
             !(asks && matches!(audience, Audience::Public | Audience::Internal)),
-            "`aal` and `max_age_seconds` ask for an authenticated principal"
+            "`aal` and `max_age` ask for an authenticated principal"
         );
         Access { audience, aal: self.aal, max_age: self.max_age }
     }
+}
+
+/// The seconds that a text such as `15m` means.
+#[track_caller]
+const fn seconds(age: &str) -> u64 {
+    const MALFORMED: &str = "a maximum age is a number above 0 and its unit: `90s`, `15m`, `8h`, `30d`";
+    let bytes = age.as_bytes();
+    let Some((unit, digits)) = bytes.split_last() else { panic!("{}", MALFORMED) };
+    assert!(!digits.is_empty() && digits.len() < 7, "{}", MALFORMED);
+    let (mut number, mut at) = (0, 0);
+    while at < digits.len() {
+        assert!(digits[at].is_ascii_digit(), "{}", MALFORMED);
+        number = number * 10 + (digits[at] - b'0') as u64;
+        at += 1;
+    }
+    assert!(number > 0, "{}", MALFORMED);
+    number
+        * match *unit {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 60 * 60,
+            b'd' => 24 * 60 * 60,
+            _ => panic!("{}", MALFORMED),
+        }
 }
 
 /// The module's own policy that a command must pass before anything is read from the database for it, by name. A
@@ -162,5 +188,32 @@ impl GuardedBy {
     /// The name as written.
     pub const fn as_str(self) -> &'static str {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    fn max_age(text: &'static str) -> Option<Duration> {
+        catch_unwind(|| Access::builder().authenticated().max_age(text).build().max_age()).ok().flatten()
+    }
+
+    #[test]
+    fn a_maximum_age_is_a_number_and_its_unit() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("8h", 28_800), ("30d", 2_592_000)] {
+            assert_eq!(max_age(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in ["", "m", "15", "0m", "15 m", "-1m", "1.5h", "15M", "1h30m", "1000000s", "é"] {
+            assert_eq!(max_age(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nobody_known_has_no_age() {
+        assert!(catch_unwind(|| Access::builder().public().max_age("15m").build()).is_err());
+        assert!(catch_unwind(|| Access::builder().internal().max_age("15m").build()).is_err());
     }
 }

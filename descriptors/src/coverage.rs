@@ -1,4 +1,12 @@
-//! What is missing: the policy for uncovered commands and the report on them (semantics section 8).
+//! What is missing: the policy for uncovered commands and the report on them (semantics section 8), for people
+//! ([`CoverageReport::to_table`]) and for machines ([`CoverageReport::to_json`], [`CoverageReport::to_sarif`],
+//! [`CoverageReport::to_junit`]).
+
+mod junit;
+mod sarif;
+mod table;
+
+pub use table::columns;
 
 use std::fmt;
 
@@ -139,6 +147,23 @@ impl FindingKind {
             Self::FeatureNeverRequired => "FEATURE_NEVER_REQUIRED",
         }
     }
+
+    /// One sentence on it.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::MissingContract => "A command has no contract.",
+            Self::MissingDescriptor => "A contract has no license descriptor.",
+            Self::MalformedDescriptor => "A license descriptor failed structural validation.",
+            Self::DuplicateEntitlementKey => "Two commands claim one entitlement key.",
+            Self::UnknownFeatureKey => "A command requires a feature that the catalog does not list.",
+            Self::UnknownQuotaKey => {
+                "A command counts against a quota that the catalog does not list, or lists with another kind."
+            }
+            Self::MissingCardinalityProvider => "Nothing counts a cardinality quota that a command names.",
+            Self::StaleAllowlistEntry => "An allowlist entry names no gap.",
+            Self::FeatureNeverRequired => "A feature is sold and enforced nowhere.",
+        }
+    }
 }
 
 impl fmt::Display for FindingKind {
@@ -221,6 +246,26 @@ pub struct CoverageReport {
     pub commands: Vec<CommandCoverage>,
     /// Everything that should be looked at.
     pub findings: Vec<Finding>,
+}
+
+impl CoverageReport {
+    /// The findings that fail a build which refuses these kinds, under these prefixes of their subjects; without a prefix,
+    /// anywhere.
+    pub fn failing<'r>(
+        &'r self,
+        kinds: &'r [FindingKind],
+        prefixes: &'r [String],
+    ) -> impl Iterator<Item = &'r Finding> {
+        self.findings.iter().filter(|finding| {
+            let under = |prefix: &String| finding.subject.starts_with(prefix.as_str());
+            kinds.contains(&finding.kind) && (prefixes.is_empty() || prefixes.iter().any(under))
+        })
+    }
+
+    /// The whole report as JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("texts and lists are JSON")
+    }
 }
 
 #[cfg(test)]

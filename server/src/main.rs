@@ -1,28 +1,28 @@
 //! `chancery`: the server and the operators' tool.
 
+mod commands;
+mod metrics;
+mod notices;
 mod quickstart;
 mod serve;
 mod wire;
 
 use std::{
     io::{self, IsTerminal},
-    path::Path,
     process::ExitCode,
 };
 
 use anyhow::Context;
 use clap::Parser;
-use cli::{Cli, Command, ConfigFile, Format, License, print};
-use config::{Config, ConfigError, LogFormat};
+use cli::{Cli, Command, ConfigFile, Format, print};
+use config::{Config, ConfigError, LogFormat, Origin};
 use descriptors::{
     coverage::{CoveragePolicy, GapMode},
     denial::Reason,
     descriptor::DeploymentShape,
 };
-use envelope::{LicenseRequest, Recipient};
-use jiff::Timestamp;
 use kernel::Ambient;
-use license::{LicenseProjection, RunningLicense, Sources, State};
+use license::RunningLicense;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -50,9 +50,9 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Serve(args) => serve(&args).await.map(|()| true),
         Command::Coverage(args) => coverage(&args),
         Command::Explain(args) => explain(&args),
-        Command::License(License::Status { config, json }) => license_status(&config, json),
-        Command::License(License::Request { config }) => license_request(&config),
-        Command::License(License::Inspect { file, config, json }) => inspect(&file, &config, json),
+        Command::License(command) => commands::license::run(command).await,
+        Command::Config(command) => commands::config::run(&command),
+        Command::Doctor(args) => commands::doctor::run(&args).await,
         Command::Invoke(args) => cli::client::invoke(args).await,
         Command::Migrate(args) => migrate(&args).await.map(|()| true),
     }
@@ -74,9 +74,16 @@ fn load_if_named(file: &ConfigFile) -> anyhow::Result<Option<Config>> {
     file.config.as_ref().map(|_| load(file)).transpose()
 }
 
+/// What is logged. A filter that is none is a mistake in the configuration.
+fn log_filter(config: &Config) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(&config.log.filter).map_err(|error| ConfigError::Refused {
+        origin: Origin::Key("log.filter".to_owned()),
+        message: format!("`{}` is not a filter: {error}", config.log.filter),
+    })
+}
+
 fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log.filter)
-        .with_context(|| format!("`log.filter` is not a filter: `{}`", config.log.filter))?;
+    let filter = log_filter(config)?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -92,13 +99,13 @@ async fn serve(args: &cli::Serve) -> anyhow::Result<()> {
     let config = load(&args.config)?;
     log(&config)?;
     let ambient = Ambient::system();
+    let store = wire::open_store(&config).await?;
+    up_to_date(&config, &store).await?;
     let license = if args.dev {
         RunningLicense::unenforced()
     } else {
-        RunningLicense::read(config.license_sources(), ambient.now())
+        wire::start_license(&config, &store, &ambient).await?
     };
-    let store = wire::open_store(&config).await?;
-    up_to_date(&config, &store).await?;
     let assembly = wire::assemble(&config, store, license, ambient).await?;
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
@@ -159,8 +166,8 @@ fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
         Some(config) => {
             let now = Ambient::system().now();
             match &args.license {
-                None => RunningLicense::read(config.license_sources(), now),
-                Some(file) => candidate(config, file, now),
+                None => RunningLicense::read(wire::license_sources(config, &wire::inventory()?.1)?, now),
+                Some(file) => commands::license::candidate(config, file, now)?,
             }
         }
     };
@@ -181,73 +188,6 @@ fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
         print::text(&print::explanation(&view))?;
     }
     Ok(true)
-}
-
-/// The license that a file would be under this configuration: a vendor's, or else one for development.
-fn candidate(config: &Config, file: &Path, now: Timestamp) -> RunningLicense {
-    let configured = config.license_sources();
-    let file = Some(file.to_owned());
-    let sold = RunningLicense::read(Sources { path: file.clone(), ..configured.clone() }, now);
-    let is_for_development =
-        matches!(sold.snapshot().state(), State::Invalid(refusal) if refusal.stage == "source");
-    if is_for_development && configured.development.is_some() {
-        return RunningLicense::read(Sources { path: None, development: file, ..configured }, now);
-    }
-    sold
-}
-
-fn license_status(config: &ConfigFile, json: bool) -> anyhow::Result<bool> {
-    let now = Ambient::system().now();
-    let license = RunningLicense::read(load(config)?.license_sources(), now);
-    show(&LicenseProjection::of(&license.snapshot(), now), json)
-}
-
-/// Prints the request for a license: the public half of the recipient key leaves, the private one stays.
-fn license_request(config: &ConfigFile) -> anyhow::Result<bool> {
-    let config = load(config)?;
-    let key = config
-        .license
-        .recipient
-        .context("`license.recipient` is not configured: a license is sealed to that key")?;
-    let pem = std::fs::read_to_string(&key.private_key_path)
-        .with_context(|| format!("failed to read `{}`", key.private_key_path.display()))?;
-    let recipient = Recipient::from_pem(&key.key_id, &pem)?;
-    print::json(&LicenseRequest { installation_id: config.deployment.id, recipient: recipient.public() })?;
-    Ok(true)
-}
-
-fn inspect(file: &Path, config: &ConfigFile, json: bool) -> anyhow::Result<bool> {
-    let token =
-        std::fs::read_to_string(file).with_context(|| format!("failed to read `{}`", file.display()))?;
-    let outline = envelope::outline(token.trim())
-        .with_context(|| format!("`{}` is not a sealed license", file.display()))?;
-    let Some(config) = load_if_named(config)? else {
-        if json {
-            print::json(&outline)?;
-        } else {
-            print::text(&format!(
-                "sealed license, {} bytes\nalgorithms    {} {}\nrecipient     {}\n\nstate `--config FILE` to open it\n",
-                outline.token_bytes,
-                outline.alg,
-                outline.enc,
-                outline.recipient_key_id.as_deref().unwrap_or("not stated"),
-            ))?;
-        }
-        return Ok(true);
-    };
-    let now = Ambient::system().now();
-    let license = candidate(&config, file, now);
-    show(&LicenseProjection::of(&license.snapshot(), now), json)
-}
-
-/// Prints a license's state; `false` when it is not one that licenses anything.
-fn show(projection: &LicenseProjection, json: bool) -> anyhow::Result<bool> {
-    if json {
-        print::json(projection)?;
-    } else {
-        print::text(&print::license(projection))?;
-    }
-    Ok(projection.status == descriptors::grant::LicenseStatus::Active)
 }
 
 async fn migrate(args: &cli::Migrate) -> anyhow::Result<()> {

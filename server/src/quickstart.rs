@@ -44,10 +44,11 @@ pub(crate) async fn run(args: &cli::Quickstart) -> anyhow::Result<()> {
     folder.write_config(args.listen)?;
     let config = Config::load(Some(&folder.config()), crate::environment())?;
     crate::log(&config)?;
-    let license = folder.license(&config, &ambient)?;
+    folder.license(&config, &ambient)?;
 
     let store = wire::open_store(&config).await?;
     store.migrate(&wire::migrations()).await?;
+    let license = wire::start_license(&config, &store, &ambient).await?;
     let assembly = wire::assemble(&config, store, license.clone(), ambient.clone()).await?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.with_context(|| {
         format!("failed to listen on {}; choose another address with `--listen`", args.listen)
@@ -116,18 +117,18 @@ impl Folder {
         self.write("chancery.toml", &text)
     }
 
-    /// The license of the folder. A development license lives for a month; one that has run out is replaced.
-    fn license(&self, config: &Config, ambient: &Ambient) -> anyhow::Result<RunningLicense> {
+    /// Makes sure of a license in the folder. A development license lives for a month; one that has run out is replaced.
+    fn license(&self, config: &Config, ambient: &Ambient) -> anyhow::Result<()> {
         let recipient = self.recipient()?;
         if !self.file("license.jwe").exists() {
             self.issue_license(&recipient, ambient)?;
         }
-        let license = RunningLicense::read(config.license_sources(), ambient.now());
+        let sources = wire::license_sources(config, &wire::inventory()?.1)?;
+        let license = RunningLicense::read(sources, ambient.now());
         if license.snapshot().status() == LicenseStatus::Expired {
             self.issue_license(&recipient, ambient)?;
-            license.refresh(ambient.now());
         }
-        Ok(license)
+        Ok(())
     }
 
     fn recipient(&self) -> anyhow::Result<Recipient> {

@@ -14,10 +14,13 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::wire::Assembly;
+use crate::{metrics::Metrics, notices, wire::Assembly};
 
 /// How often things that are due by the clock are looked after.
 const UPKEEP: Duration = Duration::from_secs(30);
+
+/// How often the license is looked after: files, the database, and edges in time.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Serves until the process is told to stop; then lets running calls finish and writes what is left of the audit.
 pub(crate) async fn serve(
@@ -35,6 +38,7 @@ pub(crate) async fn serve(
         }),
         tenants: Arc::new(Tenants(assembly.tenancy.clone())),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
+        metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone())),
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -43,16 +47,20 @@ pub(crate) async fn serve(
         },
     };
     let router = http_api::router(api).context("the routes of this program do not fit together")?;
-    let upkeep = tokio::spawn(look_after(
-        assembly.license.clone(),
-        Arc::clone(&assembly.outcomes),
-        assembly.ambient.clone(),
-    ));
+    // Before the first tick, which tells what was found at the start.
+    let notices = assembly.license.notices();
+    let recording =
+        tokio::spawn(notices::record(notices, assembly.recorder.clone(), assembly.ambient.clone()));
+    let licensing = tokio::spawn(look_after_license(assembly.license.clone(), assembly.ambient.clone()));
+    let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
     let served = http_api::serve(listener, router, stop, grace).await;
     upkeep.abort();
+    licensing.abort();
+    assembly.license.remember(assembly.ambient.now()).await;
+    recording.abort();
     assembly.recorder.close().await;
     assembly.store.close().await;
     tracing::info!("stopped");
@@ -72,23 +80,21 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// The license's edges in time, and stored outcomes past their lifetime.
-async fn look_after(license: license::RunningLicense, outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
+/// The license: what was changed in its files, installed by another replica, or by the clock.
+async fn look_after_license(license: license::RunningLicense, ambient: Ambient) {
     loop {
-        let now = ambient.now();
-        let edge = license.next_edge();
-        if edge.is_some_and(|edge| edge <= now) {
-            let license = license.clone();
-            let refreshed = tokio::task::spawn_blocking(move || license.refresh(now)).await;
-            if let Err(error) = refreshed {
-                tracing::error!(%error, "failed to read the license again");
-            }
-        }
-        if let Err(error) = outcomes.forget_expired(now).await {
+        license.tick(ambient.now()).await;
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Stored outcomes past their lifetime.
+async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
+    loop {
+        if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
         }
-        let until_edge = edge.and_then(|edge| Duration::try_from(edge.duration_since(now)).ok());
-        tokio::time::sleep(until_edge.map_or(UPKEEP, |left| left.min(UPKEEP))).await;
+        tokio::time::sleep(UPKEEP).await;
     }
 }
 

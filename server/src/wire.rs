@@ -1,6 +1,6 @@
 //! The whole assembly on one page: which modules there are, what stands before them, and where things are kept.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use audit::{AuditLog, Recorder, SqlSink};
@@ -11,13 +11,15 @@ use descriptors::{
     coverage::CoveragePolicy,
     descriptor::DeploymentShape,
 };
+use envelope::oid::ObjectIdentifier;
 use health::Health;
 use identity::{Identity, Permissions};
+use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
-use license::RunningLicense;
+use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
-use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
+use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
@@ -38,7 +40,8 @@ pub(crate) struct Assembly {
 
 /// The tables of everything that is mounted below.
 pub(crate) fn migrations() -> Vec<Migration> {
-    [audit::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS].concat()
+    [audit::MIGRATIONS, license::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS]
+        .concat()
 }
 
 /// Opens the configured database.
@@ -68,6 +71,62 @@ pub(crate) fn deciding(
     Ok(Arc::new(Deciding::new(registry, catalog, policy, shape, deployment.to_owned(), license.clone())))
 }
 
+/// Where licenses come from, by configuration, with the policies under which partners sign for our products.
+pub(crate) fn license_sources(config: &Config, catalog: &Catalog) -> anyhow::Result<Sources> {
+    let stated =
+        catalog.products().filter_map(|product| Some((product.id.clone(), product.policy.as_deref()?)));
+    let policies = stated.map(|(product, policy)| {
+        let policy = ObjectIdentifier::new(policy)
+            .map_err(|error| anyhow::anyhow!("the policy of product `{product}`: {error}"))?;
+        Ok((product, policy))
+    });
+    Ok(config.license_sources(policies.collect::<anyhow::Result<_>>()?))
+}
+
+/// Opens the configured database to look at it: one that is not there is not made, and is an error.
+pub(crate) async fn look_at_store(config: &Config) -> anyhow::Result<Store> {
+    let url = config.database.url.expose_secret();
+    if let Some(("sqlite", path)) = url.split_once(':') {
+        let file = Path::new(path.strip_prefix("//").unwrap_or(path));
+        anyhow::ensure!(file.exists(), "there is no file `{}`", file.display());
+    }
+    let options = Options { connections: 1, patience: Duration::from_secs(5) };
+    Store::open(url, options).await.context("failed to open the database")
+}
+
+/// The license of this deployment as its server would find it. Writes nothing. Where the database does not answer, what is
+/// configured counts alone, and standard error says so.
+pub(crate) async fn look_at_license(
+    sources: Sources,
+    store: Result<&Store, &anyhow::Error>,
+    now: Timestamp,
+) -> RunningLicense {
+    let memory = match store {
+        Ok(store) => Memory::observing(store.clone()),
+        Err(error) => {
+            eprintln!("note: what is installed in the database is not seen: {error:#}");
+            Memory::none()
+        }
+    };
+    RunningLicense::start(sources, memory, now).await
+}
+
+/// The license that the configured sources and the database hold.
+pub(crate) async fn start_license(
+    config: &Config,
+    store: &Store,
+    ambient: &Ambient,
+) -> anyhow::Result<RunningLicense> {
+    let sources = license_sources(config, &inventory()?.1)?;
+    let runtime = &config.license.runtime;
+    if runtime.last_good_snapshot_path.is_some() || runtime.last_seen_time_path.is_some() {
+        tracing::info!(
+            "the license's state is kept in the database; the files of `license.runtime` are not used"
+        );
+    }
+    Ok(RunningLicense::start(sources, Memory::database(store.clone()), ambient.now()).await)
+}
+
 /// Puts the program together over a database whose schema is up to date.
 pub(crate) async fn assemble(
     config: &Config,
@@ -88,16 +147,22 @@ pub(crate) async fn assemble(
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
+    let quotas: Arc<dyn MeteredStore> = Arc::new(SqlQuota::new(store.clone(), node));
 
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
-        .mount(Platform::new(Arc::clone(&deciding), AuditLog::new(store.clone())))
+        .mount(Platform::new(
+            Arc::clone(&deciding),
+            AuditLog::new(store.clone()),
+            RequestDesk::of(&license_sources(config, deciding.catalog())?),
+            Arc::clone(&quotas),
+        ))
         .mount(tenancy.clone());
     let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
     let parts = Parts {
         deciding,
-        quotas: Arc::new(SqlQuota::new(store.clone(), node)),
+        quotas,
         cardinality: Arc::new(SqlCardinality::new(store.clone(), node, Providers::none())),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),

@@ -1,5 +1,7 @@
 //! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
 
+mod vendor;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -12,6 +14,8 @@ use std::{
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
+
+pub use vendor::{Vendor, Wanted};
 
 /// The folder of the programs, built like the tests themselves.
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -85,7 +89,7 @@ impl Quickstart {
             .env("CHANCERY_DATABASE__URL", self.database.url())
             .current_dir(self.folder.path())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(self.log())
             .spawn()
             .expect("start chancery");
         let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
@@ -99,8 +103,55 @@ impl Quickstart {
                 return;
             }
         }
-        let output = process.wait_with_output().expect("its end");
-        panic!("quickstart ended: {}\n{}", self.welcome, text(&output.stderr));
+        process.wait().expect("its end");
+        panic!("quickstart ended: {}\n{}", self.welcome, self.logged());
+    }
+
+    fn log(&self) -> fs::File {
+        let path = self.folder.path().join("log");
+        fs::File::options().create(true).append(true).open(path).expect("a file for its log")
+    }
+
+    /// Everything it has logged.
+    pub fn logged(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).expect("its log")
+    }
+
+    /// Another server of the same deployment, over the same database. It is stopped when dropped.
+    pub fn replica(&self) -> Replica {
+        let mut process = program()
+            .args(["serve", "--config", "demo/chancery.toml"])
+            .env("CHANCERY_DATABASE__URL", self.database.url())
+            .env("CHANCERY_SERVER__LISTEN", "127.0.0.1:0")
+            .env("CHANCERY_LOG__FILTER", "info")
+            .current_dir(self.folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start chancery");
+        let mut lines = BufReader::new(process.stderr.take().expect("its log")).lines();
+        let address = lines.by_ref().find_map(|line| {
+            let line = line.expect("a line of text");
+            line.split_once("address=").map(|(_, address)| address.trim().to_owned())
+        });
+        let address = address.expect("the replica serves");
+        // Whoever writes to a pipe that nobody reads waits.
+        std::thread::spawn(move || lines.for_each(drop));
+        let credentials = self.credentials();
+        let token = credentials["token"].as_str().expect("a token").to_owned();
+        Replica { process, url: format!("http://{address}"), token }
+    }
+
+    /// `chancery` on its configuration and its database.
+    pub fn chancery<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Output {
+        program()
+            .args(args)
+            .env("CHANCERY_DATABASE__URL", self.database.url())
+            .env("CHANCERY_CONFIG", self.path("chancery.toml"))
+            .env("CHANCERY_CREDENTIALS", self.path("credentials.json"))
+            .current_dir(self.folder.path())
+            .output()
+            .expect("start chancery")
     }
 
     /// Changes the configuration it wrote. Takes effect at the next start.
@@ -172,6 +223,28 @@ impl Drop for Quickstart {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+}
+
+/// Another server of a deployment.
+pub struct Replica {
+    process: Child,
+    url: String,
+    token: String,
+}
+
+impl Replica {
+    /// A request as the operator.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.url);
+        reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30)).bearer_auth(&self.token)
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

@@ -30,7 +30,7 @@ const TABLE: &[(&str, May)] = &[
     ("quota", Know(&["store"])),
     ("resolver", Know(&["descriptors"])),
     ("envelope", Know(&["descriptors"])),
-    ("license", Know(&["envelope", "descriptors"])),
+    ("license", Know(&["envelope", "descriptors", "store"])),
     ("pipeline", Know(&["kernel", "descriptors", "resolver", "license", "quota", "audit"])),
     // The vendor's side.
     ("issuer", Know(&["envelope", "descriptors"])),
@@ -53,6 +53,8 @@ const TABLE: &[(&str, May)] = &[
     ("server", KnowAllBut("issuer")),
     // Tests.
     ("test-kit", Know(&[])),
+    ("test-forge", Know(&[])),
+    ("test-properties", Know(&["envelope", "descriptors", "test-forge"])),
     ("acceptance", KnowAll),
     ("benches", KnowAll),
 ];
@@ -136,13 +138,15 @@ fn the_kernel_does_not_say_license() {
 }
 
 #[test]
-fn only_the_envelope_names_the_crates_of_trust() {
+fn only_the_envelope_and_its_forger_name_the_crates_of_trust() {
     const TRUST: &[&str] = &["der", "josekit", "openssl", "x509-cert"];
-    let elsewhere = ours().filter(|package| short_name(package) != "envelope").flat_map(|package| {
-        named(package)
-            .filter(|dependency| TRUST.contains(&dependency.name.as_str()))
-            .map(|dependency| format!("{} -> {}", package.name, dependency.name))
-    });
+    let elsewhere = ours()
+        .filter(|package| !["envelope", "test-forge"].contains(&short_name(package)))
+        .flat_map(|package| {
+            named(package)
+                .filter(|dependency| TRUST.contains(&dependency.name.as_str()))
+                .map(|dependency| format!("{} -> {}", package.name, dependency.name))
+        });
     none("trust is decided in one crate", elsewhere);
 }
 

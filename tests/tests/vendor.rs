@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Output};
 
-use chancery_acceptance::{Quickstart, chancery, issuer, text};
+use chancery_acceptance::{Quickstart, chancery, issuer, root, text};
 use kit::Database;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -14,11 +14,12 @@ graceDays = 14
 issuer = { id = "vendor", name = "Vendor" }
 licensee = { id = "acme", name = "Acme" }
 
+[[sell]]
+product = "chancery"
+edition = "pro"
+
 [grant]
-products = { chancery = { edition = "pro" } }
-features = { "tenancy.subtenants.v1" = true }
-commands = { allow = [], deny = ["*.tenancy.tenants.export"] }
-quotas = { "tenancy.exports.max" = 100 }
+commands = { deny = ["*.tenancy.tenants.export"] }
 "#;
 
 fn vendor(desk: &Path, arguments: &str) -> Output {
@@ -42,20 +43,32 @@ async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
 
     let desk = tempfile::tempdir().unwrap();
     let config = quickstart.path("chancery.toml").display().to_string();
-    let request = chancery(["license", "request", "--config", &config]);
-    assert!(request.status.success(), "{}", text(&request.stderr));
-    assert!(!text(&request.stdout).contains("\"d\""), "the private key stays");
-    fs::write(desk.path().join("request.json"), &request.stdout).unwrap();
+    let request = desk.path().join("request");
+    let contact = "Ada Lovelace <ada@acme.example>:TECHNICAL";
+    let line = ["license", "request", "--json", "--organization", "Acme", "--contact", contact, "--out"];
+    let output = quickstart.chancery(line.into_iter().chain([request.to_str().unwrap()]));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
     fs::write(desk.path().join("template.toml"), TEMPLATE).unwrap();
+    for module in ["platform", "tenancy"] {
+        let slice = root().join("modules").join(module).join("catalog.toml");
+        fs::copy(slice, desk.path().join(format!("{module}.toml"))).unwrap();
+    }
     vendor(desk.path(), "ca init --dir pki --name Root");
-    vendor(desk.path(), "ca signer --dir pki --name Signer");
-    vendor(desk.path(), "issue --dir pki --template template.toml --request request.json --out license.jwe");
+    vendor(desk.path(), "ca intermediate --dir pki --name Issuing");
+    vendor(desk.path(), "ca signer --dir pki --name Acme");
+    let issue =
+        "issue --dir pki --template template.toml --catalog platform.toml tenancy.toml --request request.txt";
+    vendor(
+        desk.path(),
+        &format!("{issue} --fingerprint {} --out license.jwe", made["fingerprint"].as_str().unwrap()),
+    );
 
     fs::copy(desk.path().join("license.jwe"), quickstart.path("vendor.jwe")).unwrap();
     let own = quickstart.path("license.jwe").display().to_string();
     let output = chancery(["license", "inspect", &own, "--config", &config]);
     assert!(output.status.success(), "its own development license: {}", text(&output.stdout));
-    fs::copy(desk.path().join("pki/root.pem"), quickstart.path("root.pem")).unwrap();
+    fs::copy(desk.path().join("pki/authorities/root.pem"), quickstart.path("root.pem")).unwrap();
     let minted = desk.path().join("license.jwe").display().to_string();
     let output =
         chancery(["explain", "tenancy.children.create", "--config", &config, "--license", &minted, "--json"]);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Catalog, ConsumeOn, Feature, Product, QuotaDefinition, ValueType};
 use crate::{
-    descriptor::{FeatureKey, KeyError, QuotaKey, QuotaKind},
+    descriptor::{EntitlementKey, FeatureKey, KeyError, QuotaKey, QuotaKind},
     grant::FeatureValue,
 };
 
@@ -46,6 +46,18 @@ pub enum CatalogError {
         key: String,
         /// What is wrong with it.
         error: KeyError,
+    },
+    /// The policy of a product is not a dotted object identifier, or stands for all policies.
+    #[error(
+        "catalog slice `{source_name}`: policy `{policy}` of product `{product}` is not a dotted object identifier of one policy"
+    )]
+    Policy {
+        /// The slice.
+        source_name: String,
+        /// The product.
+        product: String,
+        /// What it states.
+        policy: String,
     },
     /// Two slices define one thing.
     #[error("catalog slice `{source_name}` defines `{what}` again; `{first}` defined it before")]
@@ -103,10 +115,18 @@ struct Slice {
 impl Catalog {
     /// The catalog of everything linked into this program.
     pub fn linked() -> Result<Self, CatalogError> {
+        Self::linked_and([])
+    }
+
+    /// The catalog of everything linked into this program, and of a deployment's own slices, each a name and a TOML text.
+    /// What a deployment defines may refer to what modules define, and must not define it again.
+    pub fn linked_and<'s>(
+        deployed: impl IntoIterator<Item = (&'s str, &'s str)>,
+    ) -> Result<Self, CatalogError> {
         let mut slices: Vec<_> =
             inventory::iter::<CatalogSlice>.into_iter().map(|slice| (slice.source, slice.text)).collect();
         slices.sort_unstable();
-        Self::assemble(slices)
+        Self::assemble(slices.into_iter().chain(deployed))
     }
 
     /// The catalog of these slices, each a name and a TOML text. Duplicates and unknown references are refused.
@@ -150,7 +170,19 @@ impl Catalog {
                 catalog.quotas.insert(quota.key.clone(), quota);
             }
             for product in slice.products {
+                EntitlementKey::of(&product.id, "any.any.any")
+                    .map_err(|error| key_error(&product.id, error))?;
                 own(format!("product {}", product.id))?;
+                if let Some(policy) = &product.policy {
+                    if !is_object_identifier(policy) || policy == ANY_POLICY {
+                        return Err(CatalogError::Policy {
+                            source_name: source.to_owned(),
+                            product: product.id,
+                            policy: policy.clone(),
+                        });
+                    }
+                    own(format!("policy {policy}"))?;
+                }
                 for edition in &product.editions {
                     own(format!("edition {}/{}", product.id, edition.id))?;
                 }
@@ -203,6 +235,23 @@ fn quota_problem(quota: &QuotaDefinition) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Stands for every policy (RFC 5280, 4.2.1.4), so for no product.
+const ANY_POLICY: &str = "2.5.29.32.0";
+
+/// Dotted numbers that DER libraries commonly take: the first of 0 to 2, beneath 0 and 1 the second of 0 to 39 (X.660),
+/// each of at most 32 bits, without leading zeros.
+fn is_object_identifier(text: &str) -> bool {
+    let numbers: Option<Vec<u32>> = text
+        .split('.')
+        .map(|number| number.parse().ok().filter(|read: &u32| read.to_string() == number))
+        .collect();
+    numbers.is_some_and(|numbers| match numbers.as_slice() {
+        [0 | 1, second, _, ..] => *second < 40,
+        [2, second, _, ..] => *second < u32::MAX - 80,
+        _ => false,
+    })
 }
 
 const fn fits(value_type: ValueType, value: &FeatureValue) -> bool {
@@ -277,6 +326,60 @@ mod tests {
     fn an_unknown_reference_names_the_edition() {
         let text = refusal(&[PLATFORM]);
         assert!(text.contains("chancery/community") && text.contains("tenancy.exports.max"), "{text}");
+    }
+
+    #[test]
+    fn a_product_whose_id_no_entitlement_key_can_begin_with_is_refused() {
+        for id in ["", "Chancery", "chan.cery"] {
+            let wrong = PLATFORM.1.replace("id = \"chancery\"", &format!("id = \"{id}\""));
+            assert!(refusal(&[("platform", &wrong), TENANCY]).contains(&format!("key `{id}`")), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_adds_products_of_features_that_modules_list() {
+        // No module is linked into this test, so what the deployment refers to is its own.
+        let catalog = Catalog::linked_and([PLATFORM, TENANCY]).unwrap();
+        assert_eq!(catalog.products().count(), 1);
+        assert!(Catalog::linked_and([PLATFORM, TENANCY, ("deployment", TENANCY.1)]).is_err());
+    }
+
+    #[test]
+    fn an_edition_extends_one_listed_before_it() {
+        let wrong = PLATFORM.1.replace("extends = \"community\"", "extends = \"pro\"");
+        assert!(refusal(&[("platform", &wrong), TENANCY]).contains("edition `pro`"));
+    }
+
+    #[test]
+    fn the_policy_of_a_product_is_an_object_identifier_of_its_own() {
+        let with = |policy: &str| {
+            PLATFORM.1.replace("id = \"chancery\"", &format!("id = \"chancery\"\npolicy = \"{policy}\""))
+        };
+        for good in ["1.2.840.113556.1.8000.2554.3.1", "2.999.1", "0.39.4294967295"] {
+            let text = with(good);
+            let catalog = Catalog::assemble([("platform", text.as_str()), TENANCY]).unwrap();
+            assert_eq!(catalog.products().next().unwrap().policy.as_deref(), Some(good));
+        }
+        for wrong in [
+            "",
+            "1",
+            "1.2",
+            "1.40.1",
+            "3.1.1",
+            "1.2.",
+            "1.2.03",
+            "1.2.-3",
+            "1.2.+3",
+            "1.2.4294967296",
+            "chancery",
+            "2.5.29.32.0",
+        ] {
+            let text = refusal(&[("platform", &with(wrong)), TENANCY]);
+            assert!(text.contains("object identifier") && text.contains("`platform`"), "{wrong}: {text}");
+        }
+        let other = with("1.2.3").replace("id = \"chancery\"", "id = \"other\"");
+        let text = refusal(&[("platform", &with("1.2.3")), ("other", &other), TENANCY]);
+        assert!(text.contains("policy 1.2.3") && text.contains("`other`"), "{text}");
     }
 
     #[test]

@@ -108,6 +108,10 @@ pub struct Product {
     pub id: String,
     /// For people.
     pub name: String,
+    /// The certificate policy (RFC 5280, 4.2.1.4) that a partner's authority asserts to sign for this product, as a dotted
+    /// object identifier. A product without one is for no partner (semantics 3.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// From small to large.
     #[serde(rename = "edition", default)]
     pub editions: Vec<Edition>,

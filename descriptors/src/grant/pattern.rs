@@ -89,6 +89,15 @@ impl Pattern {
             && (self.rest || keys.next().is_none())
     }
 
+    /// For each leading segment the texts it may be, or `None` where it may be any. What has fewer than four ends in
+    /// `**`.
+    pub fn segments(&self) -> impl Iterator<Item = Option<&[Box<str>]>> {
+        self.segments.iter().map(|segment| match segment {
+            Segment::Any => None,
+            Segment::OneOf(words) => Some(&**words),
+        })
+    }
+
     /// The products the rule speaks of, or `None` where it speaks of any.
     pub fn products(&self) -> Option<&[Box<str>]> {
         match self.segments.first() {

@@ -10,12 +10,20 @@ use crate::denial::Reason;
 pub enum LicenseStatus {
     /// Verified and inside its validity.
     Active,
+    /// Past its expiry, inside its grace.
+    Grace,
+    /// The source cannot be read; the license that was read last stands in for a while.
+    Recovery,
     /// No source is present.
     Missing,
-    /// Past its expiry.
+    /// Past its expiry, and past any grace.
     Expired,
     /// Malformed, untrusted, bound to another installation, or not yet valid.
     Invalid,
+    /// The clock went back, so no license can be judged by it.
+    Blocked,
+    /// The vendor took back the certificate that signed it.
+    Revoked,
     /// No license service is installed: there is no ceiling (semantics 2.9).
     Unenforced,
 }
@@ -25,11 +33,20 @@ impl LicenseStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "ACTIVE",
+            Self::Grace => "GRACE",
+            Self::Recovery => "RECOVERY",
             Self::Missing => "MISSING",
             Self::Expired => "EXPIRED",
             Self::Invalid => "INVALID",
+            Self::Blocked => "BLOCKED",
+            Self::Revoked => "REVOKED",
             Self::Unenforced => "UNENFORCED",
         }
+    }
+
+    /// Whether a license in this state grants anything (semantics 2.2, step 6).
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Active | Self::Grace | Self::Recovery)
     }
 }
 

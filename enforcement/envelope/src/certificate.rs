@@ -1,11 +1,11 @@
 //! One X.509 certificate as data (RFC 5280, section 4). Reading it proves nothing about it.
 
 use const_oid::ObjectIdentifier;
-use der::{Decode as _, Encode as _};
+use der::{Decode as _, Encode as _, referenced::OwnedToRef as _};
 use jiff::Timestamp;
 use pkix_path::TrustAnchor;
 use x509_cert::{
-    ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage},
+    ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage, PolicyMappings},
     name::Name,
     time::Time,
 };
@@ -14,6 +14,9 @@ use crate::key::{KeyError, PublicKey};
 
 /// The longest certificate that is read, in bytes of DER.
 pub const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
+
+/// The most extensions, policies or policy mappings of a certificate.
+const MAX_ENTRIES: usize = 64;
 
 /// Why a certificate cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +28,7 @@ pub enum CertificateError {
     /// Longer than [`MAX_CERTIFICATE_BYTES`].
     #[error("longer than {MAX_CERTIFICATE_BYTES} bytes")]
     TooLarge,
-    /// Not a DER certificate with proper extensions, none of them twice (RFC 5280, 4.2).
+    /// Not a DER certificate with proper extensions, none of them twice (RFC 5280, 4.2), and no policy twice.
     #[error("not a well-formed X.509 certificate")]
     Malformed,
     /// Its key is none that signatures are verified with here.
@@ -68,13 +71,23 @@ impl Certificate {
         }
         let parsed = x509_cert::Certificate::from_der(der)?;
         let fields = &parsed.tbs_certificate;
+        let extensions = fields.extensions.iter().flatten().map(|extension| extension.extn_id);
+        if !are_few_and_unique(extensions) {
+            return Err(CertificateError::Malformed);
+        }
 
         let constraints = fields.get::<BasicConstraints>()?.map(|(_, constraints)| constraints);
         let usage = fields.get::<KeyUsage>()?.map(|(_, usage)| usage);
         let purposes = fields.get::<ExtendedKeyUsage>()?;
-        let policies = fields.get::<CertificatePolicies>()?;
+        let policies = fields.get::<CertificatePolicies>()?.map_or(Vec::new(), |(_, policies)| policies.0);
+        let policies: Vec<_> = policies.into_iter().map(|policy| policy.policy_identifier).collect();
+        let mappings = fields.get::<PolicyMappings>()?.map_or(Vec::new(), |(_, mappings)| mappings.0);
+        // RFC 5280, 4.2.1.4: no policy twice. The tree of policies would grow with the power of the path's length.
+        if !are_few_and_unique(policies.iter().copied()) || mappings.len() > MAX_ENTRIES {
+            return Err(CertificateError::Malformed);
+        }
         Ok(Self {
-            key: PublicKey::from_spki_der(&fields.subject_public_key_info.to_der()?)?,
+            key: PublicKey::from_spki(&fields.subject_public_key_info.owned_to_ref())?,
             starts_at: timestamp(fields.validity.not_before)?,
             expires_at: timestamp(fields.validity.not_after)?,
             is_authority: constraints.as_ref().is_some_and(|constraints| constraints.ca),
@@ -82,9 +95,7 @@ impl Certificate {
             signs_documents: usage.is_some_and(|usage| usage.digital_signature()),
             signs_crls: usage.is_none_or(|usage| usage.crl_sign()),
             purposes: purposes.map(|(_, purposes)| purposes.0),
-            policies: policies.map_or(Vec::new(), |(_, policies)| {
-                policies.0.into_iter().map(|policy| policy.policy_identifier).collect()
-            }),
+            policies,
             der: der.to_vec(),
             parsed,
         })
@@ -126,15 +137,21 @@ impl Certificate {
     fn is_signed_by(&self, key: &PublicKey) -> bool {
         let signature = self.parsed.signature.as_bytes();
         let signed = self.parsed.tbs_certificate.to_der();
-        let algorithm = self.parsed.signature_algorithm.to_der();
-        match (signature, signed, algorithm) {
-            (Some(signature), Ok(signed), Ok(algorithm)) => {
-                spki::AlgorithmIdentifierRef::from_der(&algorithm)
-                    .is_ok_and(|algorithm| key.verifies_x509(&algorithm, &signed, signature))
+        match (signature, signed) {
+            (Some(signature), Ok(signed)) => {
+                key.verifies_x509(&self.parsed.signature_algorithm.owned_to_ref(), &signed, signature)
             }
             _ => false,
         }
     }
+}
+
+fn are_few_and_unique(ids: impl Iterator<Item = ObjectIdentifier>) -> bool {
+    let mut ids: Vec<_> = ids.collect();
+    let found = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len() == found && found <= MAX_ENTRIES
 }
 
 impl PartialEq for Certificate {

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::error::excerpt;
+use crate::{
+    error::{excerpt, excerpt_of_path},
+    json::{self, JsonError},
+};
 
 /// The claims of a license, schema version 1. Times are RFC 3339.
 ///
@@ -106,6 +109,12 @@ pub enum ClaimsError {
     /// Not a JSON object with a `schema`.
     #[error("the claims are not a JSON object with a schema")]
     NotClaims,
+    /// A member stands twice, at whatever depth: of two, readers could disagree on which counts.
+    #[error("the claims state `{name}` twice")]
+    Twice {
+        /// Its name, cut to 40 characters.
+        name: String,
+    },
     /// A schema version this build does not know.
     #[error("the claims have the schema `{found}`, which this build does not know")]
     UnknownSchema {
@@ -129,6 +138,12 @@ pub enum ClaimsError {
     Party {
         /// `issuer`, `licensee` or `installationOwner`.
         role: &'static str,
+    },
+    /// An id, a name or a domain that cannot be shown: with control characters, or longer than 256 characters.
+    #[error("the claim `{path}` holds control characters or more than 256 of any")]
+    Unprintable {
+        /// The claim.
+        path: &'static str,
     },
     /// An id is empty.
     #[error("the claim `{path}` is empty")]
@@ -158,6 +173,10 @@ impl Claims {
         struct Versioned {
             schema: String,
         }
+        json::check(json).map_err(|problem| match problem {
+            JsonError::Malformed => ClaimsError::NotClaims,
+            JsonError::Twice(name) => ClaimsError::Twice { name: excerpt(&name) },
+        })?;
         let Versioned { schema } = serde_json::from_slice(json).map_err(|_| ClaimsError::NotClaims)?;
         if serde_json::from_value::<Schema>(Value::from(schema.as_str())).is_err() {
             return Err(ClaimsError::UnknownSchema { found: excerpt(&schema) });
@@ -176,6 +195,7 @@ impl Claims {
                 return Err(ClaimsError::Party { role });
             }
         }
+        claims.check_printable()?;
         if claims.binding.installation_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
             return Err(ClaimsError::Empty { path: "binding.installationId" });
         }
@@ -183,6 +203,27 @@ impl Claims {
             return Err(ClaimsError::NeverValid { expires_at: claims.expires_at });
         }
         Ok(claims)
+    }
+
+    /// What is shown to people and written to logs.
+    fn check_printable(&self) -> Result<(), ClaimsError> {
+        let parties = [
+            (ISSUER, &self.issuer),
+            (LICENSEE, &self.licensee),
+            (INSTALLATION_OWNER, &self.installation_owner),
+        ];
+        let of_parties =
+            parties.into_iter().flat_map(|(role, party)| [(role, &party.id), (role, &party.name)]);
+        let shown = std::iter::once(("licenseId", &self.license_id))
+            .chain(of_parties)
+            .chain(self.binding.installation_id.iter().map(|text| ("binding.installationId", text)))
+            .chain(self.binding.base_domains.iter().map(|text| ("binding.baseDomains", text)));
+        for (path, text) in shown {
+            if text.chars().any(char::is_control) || text.chars().count() > 256 {
+                return Err(ClaimsError::Unprintable { path });
+            }
+        }
+        Ok(())
     }
 
     /// The last instant at which the license can count: `expiresAt` and the signed grace.
@@ -199,7 +240,7 @@ impl Claims {
 
 fn fitting<T: DeserializeOwned>(json: &[u8]) -> Result<T, ClaimsError> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(json)).map_err(|error| {
-        let path = error.path().to_string();
+        let path = excerpt_of_path(&error.path().to_string());
         // INVARIANT: of serde's texts only this one is passed on. It holds a name of ours; others quote claims.
         match error.inner().to_string() {
             text if text.starts_with("missing field `") => {

@@ -1,7 +1,7 @@
 //! Certificate revocation lists (RFC 5280, section 5): complete ones, by the issuer of what they list. Indirect, partial
 //! and delta lists are refused by name.
 
-use der::{Decode as _, Encode as _};
+use der::{Decode as _, Encode as _, referenced::OwnedToRef as _};
 use jiff::Timestamp;
 use x509_cert::{crl::CertificateList, name::Name, serial_number::SerialNumber};
 
@@ -116,9 +116,7 @@ impl Crl {
 
     pub(crate) fn is_signed_by(&self, key: &PublicKey) -> bool {
         let Some(signature) = self.parsed.signature.as_bytes() else { return false };
-        let Ok(algorithm) = self.parsed.signature_algorithm.to_der() else { return false };
-        spki::AlgorithmIdentifierRef::from_der(&algorithm)
-            .is_ok_and(|algorithm| key.verifies_x509(&algorithm, &self.signed, signature))
+        key.verifies_x509(&self.parsed.signature_algorithm.owned_to_ref(), &self.signed, signature)
     }
 
     pub(crate) fn names(&self, serial: &SerialNumber) -> bool {
@@ -171,6 +169,11 @@ impl Crls {
             Crl::from_der(der).map_err(|problem| CrlBundleError::List { position, problem })
         });
         lists.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// When the first of them is due to be replaced.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.0.iter().map(Crl::next_update).min()
     }
 
     pub(crate) fn lists(&self) -> &[Crl] {

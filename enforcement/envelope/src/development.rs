@@ -1,31 +1,35 @@
 //! A license authority for trying things out: made in memory, good for one license of at most 31 days, then gone.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     claims::{Claims, ClaimsError},
-    mint::{AuthoringError, Root, Signer},
-    recipient::RecipientPublic,
-    verified::Authority,
+    mint::{AuthoringError, Content, Holder},
+    oid,
+    recipient::{RecipientPublic, new_key},
 };
 
 /// The longest a development license may count, grace included (semantics 3.6). [`open`](crate::open) holds to it too.
 pub const MAX_DAYS: i64 = 31;
 
-/// A root that asserts [`oid::DEVELOPMENT_POLICY`](crate::oid::DEVELOPMENT_POLICY), and its one signer. Keys are never
+/// A root that asserts [`oid::DEVELOPMENT_POLICY`], and its one signer. Keys are never
 /// written: the root's is gone once the signer is made, the signer's once it has issued.
 pub struct DevelopmentAuthority {
     root_pem: String,
-    signer: Signer,
+    signer: Holder,
 }
 
 impl DevelopmentAuthority {
     /// Makes an authority that is valid from `at` on.
     pub fn create(at: Timestamp, valid_for: SignedDuration) -> Result<Self, AuthoringError> {
         let validity = at..at.checked_add(valid_for).unwrap_or(Timestamp::MAX);
-        let root = Root::create("Chancery development root", &validity, Authority::Development)?;
-        let signer = root.signer("Chancery development signer", &validity)?;
-        let root_pem = crate::mint::pem(&[root.certificate])?;
+        let content = Content::Authority { path_length: 0, policies: &[oid::DEVELOPMENT_POLICY] };
+        let root = Holder::self_signed("Chancery development root", new_key()?, &validity, content)?;
+        let content = Content::Signer { policies: &[oid::LICENSE_SIGNING_POLICY] };
+        let signer = root.certify("Chancery development signer", new_key()?, &validity, content)?;
+        let root_pem = crate::mint::pem([&root.certificate])?;
         Ok(Self { root_pem, signer })
     }
 
@@ -37,7 +41,7 @@ impl DevelopmentAuthority {
     /// Issues the one license of this authority.
     pub fn issue(self, claims: &Claims, recipient: &RecipientPublic) -> Result<String, AuthoringError> {
         check_span(claims)?;
-        self.signer.seal(claims, recipient)
+        self.signer.seal(claims, recipient, &BTreeMap::new())
     }
 }
 

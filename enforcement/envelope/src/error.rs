@@ -248,7 +248,18 @@ impl fmt::Display for Layer {
     }
 }
 
-/// A text from outside, fit for a message: at most 40 characters, escaped.
-pub(crate) fn excerpt(text: &str) -> String {
+/// A text from outside, such as a claim, fit for a message: at most 40 characters, escaped.
+pub fn excerpt(text: &str) -> String {
     text.chars().take(40).flat_map(char::escape_debug).collect()
+}
+
+/// The same of a path of members, which is longer than one name: its beginning and, where it is cut, its end.
+pub(crate) fn excerpt_of_path(path: &str) -> String {
+    const END: usize = 40;
+    let count = path.chars().count();
+    if count <= 3 * END {
+        return path.chars().flat_map(char::escape_debug).collect();
+    }
+    let end: String = path.chars().skip(count - END).collect();
+    format!("{}…{}", excerpt(path), excerpt(&end))
 }

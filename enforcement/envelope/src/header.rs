@@ -1,13 +1,11 @@
 //! A JOSE header, accepted by an allow-list: what is not named is refused, and so is a name that stands twice.
 
-use std::fmt;
-
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 use crate::{
     error::{EnvelopeError, Layer, excerpt},
+    json,
     key::SignatureAlgorithm,
 };
 
@@ -20,7 +18,8 @@ impl Header {
     /// Reads a protected header that carries `accepted` parameters only.
     pub(crate) fn parse(layer: Layer, encoded: &str, accepted: &[&str]) -> Result<Self, EnvelopeError> {
         let json = decode(layer, "header", encoded)?;
-        let Members(parameters) =
+        json::check(&json).map_err(|_| EnvelopeError::Header { layer })?;
+        let parameters: Map<String, Value> =
             serde_json::from_slice(&json).map_err(|_| EnvelopeError::Header { layer })?;
         match parameters.keys().find(|name| !accepted.contains(&name.as_str())) {
             Some(name) => Err(EnvelopeError::HeaderParameter { layer, name: excerpt(name) }),
@@ -73,33 +72,4 @@ impl Header {
 /// Unpadded, canonical base64url (RFC 7515, section 2).
 pub(crate) fn decode(layer: Layer, part: &'static str, encoded: &str) -> Result<Vec<u8>, EnvelopeError> {
     Base64UrlUnpadded::decode_vec(encoded).map_err(|_| EnvelopeError::Encoding { layer, part })
-}
-
-/// A JSON object in which no member stands twice: two readers could disagree on which counts (RFC 7515, section 4).
-struct Members(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, mut access: A) -> Result<Members, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a member stands twice"));
-                    }
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Visitor)
-    }
 }

@@ -39,6 +39,8 @@
 //!
 //! The other format is a license in key format, [`open_key`]: a signature by a key the vendor's build pins, and claims.
 //!
+//! A deployment asks for a license with a [`request`]; both travel as files, or as text to be pasted ([`armor`]).
+//!
 //! **Invariants.** A [`VerifiedLicense`] comes from [`open`] and nowhere else. The system trust store is never
 //! consulted. Keys, tokens, chains and claims neither print nor appear in errors. This crate alone knows josekit,
 //! OpenSSL and X.509.
@@ -46,6 +48,7 @@
 //! Validity in time and binding are not judged here: an expired license still opens, because its grace is in its
 //! claims. That is the running license's task.
 
+pub mod armor;
 mod certificate;
 pub mod claims;
 mod crl;
@@ -53,6 +56,7 @@ pub mod development;
 mod error;
 mod header;
 pub mod jose;
+mod json;
 mod jwe;
 mod jws;
 mod key;
@@ -61,6 +65,8 @@ pub mod oid;
 pub mod path;
 mod pinned;
 mod recipient;
+pub mod request;
+mod signing;
 mod state;
 mod trust;
 mod verified;
@@ -71,7 +77,7 @@ pub mod authoring;
 pub use certificate::{CertificateError, MAX_CERTIFICATE_BYTES};
 pub use claims::{Claims, ClaimsError};
 pub use crl::{CrlBundleError, CrlError, Crls, MAX_CRLS};
-pub use error::{EnvelopeError, Layer, Stage};
+pub use error::{EnvelopeError, Layer, Stage, excerpt};
 pub use jwe::{MAX_TOKEN_BYTES, Outline, outline};
 pub use jws::MAX_CERTIFICATES;
 pub use mint::AuthoringError;

@@ -8,7 +8,9 @@ use std::cell::Cell;
 
 use const_oid::ObjectIdentifier;
 use jiff::Timestamp;
-use pkix_path::{SignatureVerifier, TrustAnchor, ValidationPolicy, names_match, validate_path};
+use pkix_path::{
+    PolicyTreeNode, SignatureVerifier, TrustAnchor, ValidationPolicy, names_match, validate_path,
+};
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 use crate::key::PublicKey;
@@ -198,8 +200,13 @@ pub(crate) fn walk(
     let found = found?;
     let valid = found.valid_policy_tree.unwrap_or_default();
     let leaf_depth = chain.len();
-    let mut policies: Vec<_> =
-        valid.iter().filter(|node| node.depth == leaf_depth).map(|node| node.valid_policy).collect();
+    let mut policies: Vec<_> = surviving(&valid, leaf_depth, &requirements.policies)
+        .into_iter()
+        .map(|node| node.valid_policy)
+        .collect();
+    if policies.is_empty() && !requirements.policies.is_empty() {
+        return Err(PathError::NoPolicy);
+    }
     policies.sort_unstable();
     policies.dedup();
 
@@ -209,6 +216,33 @@ pub(crate) fn walk(
         None => None,
     };
     Ok(ValidPath { anchor: found.anchor_index, policies, fresh_until })
+}
+
+/// The nodes of the policy tree for the end entity.
+///
+/// pkix-path 0.3.2 prunes an anyPolicy node whose children it created, and then takes those children for ones that a named
+/// policy led to, so that an unacceptable policy may survive RFC 5280, 6.1.5 (g)(iii)(2). PKITS 4.8.14 tells; it does not
+/// survive here.
+fn surviving<'t>(
+    tree: &'t [PolicyTreeNode],
+    leaf_depth: usize,
+    acceptable: &[ObjectIdentifier],
+) -> Vec<&'t PolicyTreeNode> {
+    let at = |depth| tree.iter().filter(move |node| node.depth == depth);
+    let mut level: Vec<_> = at(1).collect();
+    for depth in 2..=leaf_depth {
+        let above = std::mem::take(&mut level);
+        level.extend(at(depth).filter(|node| {
+            let leads_here =
+                |parent: &&PolicyTreeNode| parent.expected_policy_set.contains(&node.valid_policy);
+            if at(depth - 1).any(|parent| leads_here(&parent)) {
+                above.iter().any(leads_here)
+            } else {
+                acceptable.is_empty() || acceptable.contains(&node.valid_policy)
+            }
+        }));
+    }
+    level
 }
 
 /// Each certificate of the chain with the one that issued it.

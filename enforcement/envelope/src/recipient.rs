@@ -15,7 +15,7 @@ use openssl::{
     ec::{EcGroup, EcKey},
     error::ErrorStack,
     nid::Nid,
-    pkey::{Id, PKey, Private},
+    pkey::{Id, PKey, PKeyRef, Private},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -150,6 +150,11 @@ impl Recipient {
     /// What the vendor needs to seal a license to this key.
     pub fn public(&self) -> RecipientPublic {
         self.public.clone()
+    }
+
+    /// For signing requests.
+    pub(crate) fn key(&self) -> &PKeyRef<Private> {
+        &self.key
     }
 
     /// The key under which this deployment proves its own notes.

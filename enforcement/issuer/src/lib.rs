@@ -2,15 +2,23 @@
 //!
 //! | type | is |
 //! |---|---|
-//! | [`Directory`] | where the root, the signer and their encrypted keys lie |
+//! | [`Directory`] | where authorities, signers and their encrypted keys lie |
+//! | [`Book`] | what was issued and revoked |
 //! | [`Template`] | what a customer is sold, written by people |
 //!
-//! A license is a template, a deployment's [`LicenseRequest`](envelope::LicenseRequest), an id and a time:
-//! [`Template::claims`] puts them together, [`Signer::seal`](envelope::authoring::Signer::seal) signs and seals them.
-//! All checks are the envelope's own, so nothing is minted that a deployment would refuse.
+//! A license is a template, a deployment's [`LicenseRequest`](envelope::request::LicenseRequest), an id and a time:
+//! [`Template::grant`] expands what is sold, [`Template::claims`] puts the rest together, and
+//! [`Signer::seal_products`](envelope::authoring::Signer::seal_products) signs and seals. All checks are the envelope's
+//! own, so nothing is minted that a deployment would refuse.
 
+mod book;
+mod difference;
 mod directory;
+mod name;
 mod template;
 
-pub use directory::{Directory, DirectoryError, write_new};
-pub use template::{Template, TemplateError};
+pub use book::{Book, BookError, Booked, Entry};
+pub use difference::{Difference, differences};
+pub use directory::{Directory, DirectoryError, Shelf, check_new, replace, write_new};
+pub use name::{Name, NameError};
+pub use template::{OverrideRules, Overrides, Sale, Template, TemplateError};

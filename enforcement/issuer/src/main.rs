@@ -10,15 +10,20 @@ use commands::Command;
 use jiff::Timestamp;
 
 const LAYOUT: &str = "\
-Files in the folder given by --dir, never overwritten:
-  root.pem        the root's certificate; deployments trust it
-  root.key.pem    its key, encrypted; only `ca signer` needs it, keep it elsewhere otherwise
-  signer.pem      the signer's certificate
-  signer.key.pem  its key, encrypted; `issue` needs it
+Files in the folder given by --dir; none is overwritten but the lists:
+  authorities/root.pem       the root's certificate; deployments trust it
+  authorities/root.key.pem   its key, encrypted; keep it elsewhere when an intermediate is made
+  authorities/NAME.pem, .key.pem, .crl.pem
+                             an intermediate or a partner, its encrypted key, its last revocation list
+  signers/NAME.pem, .key.pem a signer and its encrypted key; `issue` needs them
+  keys/KID.jwk.json, .key.pem
+                             a key for licenses in key format: public half, encrypted key
+  issued.jsonl               the book of what was issued and revoked
 
-Keys are encrypted under a passphrase, read from --passphrase-file or CHANCERY_ISSUER_PASSPHRASE.";
+Keys are encrypted under a passphrase, read from --passphrase-file or CHANCERY_ISSUER_PASSPHRASE.
+Exit code 0: done; 1: failed, or what was looked at is not valid; 2: wrong usage.";
 
-/// Make a licensing authority, mint licenses, look into and verify them.
+/// Make licensing authorities, mint licenses, look into them, verify and revoke them. All offline, by files.
 #[derive(Parser)]
 #[command(name = "chancery-issuer", version, after_help = LAYOUT)]
 struct Cli {

@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 
 use descriptors::grant::LicenseStatus;
 use envelope::Authority;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Snapshot, State};
+use crate::{Snapshot, SourceKind, State, Warning, warning::days_until};
 
 /// Everything that leaves the process about a license (semantics 3.10): never the token, claims, chain or keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,7 +14,10 @@ use crate::{Snapshot, State};
 pub struct LicenseProjection {
     /// The state of the license.
     pub status: LicenseStatus,
-    /// Why it was refused: stage and detail.
+    /// Where it came from.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source: Option<SourceKind>,
+    /// Why it is not usable, or why another one stands in: stage and detail.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
     /// Its id.
@@ -37,11 +40,43 @@ pub struct LicenseProjection {
     /// Whole days until then, rounded up; 0 once past.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub days_to_expiry: Option<i64>,
+    /// It is past its end, and inside its grace.
+    #[serde(default)]
+    pub grace_mode: bool,
+    /// The end of its grace: what was signed, or the operator's cap where that is shorter.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub grace_until: Option<Timestamp>,
+    /// The source cannot be read, and this license stands in.
+    #[serde(default)]
+    pub recovery_mode: bool,
+    /// Until when it may.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recovery_until: Option<Timestamp>,
+    /// From when on it is valid, where it is early.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub valid_from: Option<Timestamp>,
+    /// The times that do not fit together, where the clock is not to be trusted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub blocked: Option<BlockedClock>,
     /// SHA-256 of the signing certificate, in hex.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub signing_certificate_fingerprint: Option<String>,
     /// Signed by a development authority.
     pub development: bool,
+    /// What operators should look after.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+}
+
+/// A clock that went back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockedClock {
+    /// What it said when that was noticed.
+    pub now: Timestamp,
+    /// The latest time that was seen before; absent where the stored one was changed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_seen: Option<Timestamp>,
 }
 
 /// One licensed product.
@@ -64,10 +99,8 @@ impl LicenseProjection {
         let claims = license.map(envelope::VerifiedLicense::claims);
         Self {
             status: snapshot.status(),
-            detail: match snapshot.state() {
-                State::Invalid(refusal) => Some(format!("{}: {}", refusal.stage, refusal.detail)),
-                _ => None,
-            },
+            source: snapshot.held().map(crate::Held::source),
+            detail: snapshot.state().detail(),
             license_id: claims.map(|claims| claims.license_id.clone()),
             issuer: claims.map(|claims| claims.issuer.id.clone()),
             customer_id: claims.map(|claims| claims.licensee.id.clone()),
@@ -83,14 +116,30 @@ impl LicenseProjection {
                 .collect(),
             expires_at: claims.map(|claims| claims.expires_at),
             days_to_expiry: claims.map(|claims| days_until(claims.expires_at, now)),
+            grace_mode: matches!(snapshot.state(), State::Grace(_)),
+            grace_until: snapshot.held().and_then(|held| {
+                let until = held.grace_until();
+                (until > held.license().claims().expires_at).then_some(until)
+            }),
+            recovery_mode: matches!(snapshot.state(), State::Recovery(_)),
+            recovery_until: match snapshot.state() {
+                State::Recovery(state) => Some(state.until()),
+                _ => None,
+            },
+            valid_from: match snapshot.state() {
+                State::Invalid(state) => state.refusal().valid_from,
+                _ => None,
+            },
+            blocked: match snapshot.state() {
+                State::Blocked(state) => {
+                    let (now, last_seen) = (state.rollback().now(), state.rollback().last_seen());
+                    Some(BlockedClock { now, last_seen })
+                }
+                _ => None,
+            },
             signing_certificate_fingerprint: license.map(|license| license.signer_fingerprint().to_owned()),
             development: license.is_some_and(|license| license.authority() == Authority::Development),
+            warnings: snapshot.warnings(now),
         }
     }
-}
-
-fn days_until(end: Timestamp, now: Timestamp) -> i64 {
-    const DAY: i128 = SignedDuration::from_hours(24).as_nanos();
-    let left = end.duration_since(now).as_nanos().max(0);
-    i64::try_from((left + DAY - 1) / DAY).unwrap_or(i64::MAX)
 }

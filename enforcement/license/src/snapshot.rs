@@ -1,78 +1,25 @@
 use std::sync::Arc;
 
 use descriptors::grant::{Ceiling, CeilingUnavailable, LicenseStatus};
-use envelope::VerifiedLicense;
 use jiff::Timestamp;
+
+use crate::{
+    reading::Refusal,
+    state::{Held, State},
+};
 
 /// The license as one call sees it from start to end: immutable.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     state: State,
-}
-
-/// The state of the license, with what belongs to it (semantics 3.7).
-#[derive(Clone, Debug)]
-pub enum State {
-    /// No license service is installed (semantics 2.9).
-    Unenforced,
-    /// No source is present.
-    Missing,
-    /// The source was read and refused, or could not be read.
-    Invalid(Refusal),
-    /// Verified, and inside its validity.
-    Active(Held),
-    /// Verified, and past its end.
-    Expired(Held),
-}
-
-/// A verified license and where it came from.
-#[derive(Clone, Debug)]
-pub struct Held {
-    pub(crate) license: Arc<VerifiedLicense>,
-    pub(crate) source: SourceKind,
-}
-
-impl Held {
-    /// The license.
-    pub fn license(&self) -> &VerifiedLicense {
-        &self.license
-    }
-
-    /// Where it came from.
-    pub const fn source(&self) -> SourceKind {
-        self.source
-    }
-}
-
-/// Which of the sources (semantics 3.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// `license.path`.
-    Path,
-    /// `license.dev.path`, behind `license.dev.enabled`.
-    Development,
-}
-
-/// Which check failed, in words fit for operators.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The stage of verification, such as `signature` or `claims`.
-    pub stage: &'static str,
-    /// What failed; nothing secret.
-    pub detail: String,
-    /// When the clock alone will heal it: the license is not valid yet.
-    pub valid_from: Option<Timestamp>,
-}
-
-impl Refusal {
-    pub(crate) const fn new(stage: &'static str, detail: String) -> Self {
-        Self { stage, detail, valid_from: None }
-    }
+    pub(crate) ladder: Arc<[u32]>,
+    /// What is wrong with what is remembered, for operators.
+    pub(crate) memory: Option<String>,
 }
 
 impl Snapshot {
-    pub(crate) const fn new(state: State) -> Self {
-        Self { state }
+    pub(crate) const fn new(state: State, ladder: Arc<[u32]>, memory: Option<String>) -> Self {
+        Self { state, ladder, memory }
     }
 
     /// The state with what belongs to it.
@@ -83,31 +30,39 @@ impl Snapshot {
     /// The status, as every surface spells it.
     pub const fn status(&self) -> LicenseStatus {
         match self.state {
-            State::Unenforced => LicenseStatus::Unenforced,
-            State::Missing => LicenseStatus::Missing,
-            State::Invalid(_) => LicenseStatus::Invalid,
+            State::Unenforced(_) => LicenseStatus::Unenforced,
+            State::Missing(_) => LicenseStatus::Missing,
             State::Active(_) => LicenseStatus::Active,
+            State::Grace(_) => LicenseStatus::Grace,
+            State::Recovery(_) => LicenseStatus::Recovery,
             State::Expired(_) => LicenseStatus::Expired,
+            State::Invalid(_) => LicenseStatus::Invalid,
+            State::Blocked(_) => LicenseStatus::Blocked,
+            State::Revoked(_) => LicenseStatus::Revoked,
         }
     }
 
     /// What the license permits at most.
     pub fn ceiling(&self) -> Ceiling<'_> {
         match &self.state {
-            State::Unenforced => Ceiling::Unenforced,
-            State::Missing => Ceiling::Unavailable(CeilingUnavailable::Missing),
-            State::Invalid(_) => Ceiling::Unavailable(CeilingUnavailable::Invalid),
-            State::Active(held) => Ceiling::Granted(&held.license.claims().grant),
+            State::Unenforced(_) => Ceiling::Unenforced,
+            State::Active(state) => granted(state.held()),
+            State::Grace(state) => granted(state.held()),
+            State::Recovery(state) => granted(state.held()),
+            State::Missing(_) => Ceiling::Unavailable(CeilingUnavailable::Missing),
             State::Expired(_) => Ceiling::Unavailable(CeilingUnavailable::Expired),
+            State::Invalid(state) if state.refusal().stage == Refusal::PARTIES => {
+                Ceiling::Unavailable(CeilingUnavailable::PartyUnresolved)
+            }
+            State::Invalid(_) | State::Blocked(_) | State::Revoked(_) => {
+                Ceiling::Unavailable(CeilingUnavailable::Invalid)
+            }
         }
     }
 
-    /// The license, usable or not.
+    /// The license, usable or not, where one is verified and has begun.
     pub const fn held(&self) -> Option<&Held> {
-        match &self.state {
-            State::Active(held) | State::Expired(held) => Some(held),
-            State::Unenforced | State::Missing | State::Invalid(_) => None,
-        }
+        self.state.held()
     }
 
     /// The license's id.
@@ -119,4 +74,8 @@ impl Snapshot {
     pub fn anchor(&self) -> Timestamp {
         self.held().map_or(Timestamp::UNIX_EPOCH, |held| held.license.claims().not_before)
     }
+}
+
+fn granted(held: &Held) -> Ceiling<'_> {
+    Ceiling::Granted(&held.license.claims().grant)
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use descriptors::descriptor::LicenseDescriptor;
 use kernel::Invocation;
-use license::Snapshot;
 use resolver::Exemption;
+
+use crate::world::World;
 
 /// The caller may run the command.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub(crate) struct Covered {
 pub(crate) struct Entitled {
     pub(crate) invocation: Invocation,
     pub(crate) permit: Permit,
-    /// The license as this call sees it from start to end.
-    pub(crate) snapshot: Arc<Snapshot>,
+    /// The license, and what is handed on of it, as this call sees them from start to end.
+    pub(crate) world: Arc<World>,
 }
 
 /// On what ground a call passed the license gate.

@@ -1,8 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use audit::Recorder;
 use descriptors::{access::GuardedBy, grant::LicenseStatus};
@@ -121,7 +117,6 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
                 .ok_or_else(|| ColumnError::NoSuchGuard { command: entry.id(), policy: policy.as_str() }),
         })
         .collect::<Result<Arc<[_]>, _>>()?;
-    let reported: Arc<[AtomicBool]> = registry.entries().map(|_| AtomicBool::new(false)).collect();
     let lifetimes = Lifetimes { pending: limits.call + Limits::MARGIN, stored: limits.outcome };
 
     let gates = ServiceBuilder::new()
@@ -132,12 +127,7 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
         // Who may run it. The anonymous learn nothing below this line.
         .layer_fn(|inner| Authorize { registry: Arc::clone(&registry), inner })
         // Contract and descriptor present and sound, or an exemption that says why not.
-        .layer_fn(|inner| Cover {
-            deciding: Arc::clone(&deciding),
-            recorder: recorder.clone(),
-            reported: Arc::clone(&reported),
-            inner,
-        })
+        .layer_fn(|inner| Cover { deciding: Arc::clone(&deciding), recorder: recorder.clone(), inner })
         // Deny before allow, against one snapshot.
         .layer_fn(|inner| Entitle { deciding: Arc::clone(&deciding), inner })
         // The input becomes the command's own type, for the gates that read it.

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use descriptors::{
     catalog::Catalog,
     coverage::{Allowlisted, CommandCoverage, CoveragePolicy, CoverageReport, Finding, FindingKind, Verdict},
+    denial::Reason,
     descriptor::{LicenseDescriptor, MalformedDescriptor, QuotaKind},
 };
 use kernel::{Entry, Registry};
@@ -15,6 +16,15 @@ pub fn described(entry: &Entry) -> Described<'static> {
         return Described::Malformed(malformed);
     }
     contract.facet::<LicenseDescriptor>().map_or(Described::NoDescriptor, Described::By)
+}
+
+/// The reason that a gap is denied with, where the command is one.
+pub(crate) const fn gap(described: Described<'_>) -> Option<Reason> {
+    match described {
+        Described::NoContract => Some(Reason::MissingContract),
+        Described::NoDescriptor => Some(Reason::MissingDescriptor),
+        Described::Malformed(_) | Described::By(_) => None,
+    }
 }
 
 /// Where every command stands, and what should be looked at (semantics section 8). Needs no server and no database.

@@ -1,6 +1,6 @@
 use descriptors::{denial::Reason, grant::LicenseStatus};
-use kernel::CommandIndex;
-use resolver::{Remedy, Step, Verdict, explain};
+use kernel::{CommandIndex, TenantId};
+use resolver::{Exemption, Remedy, Step, Verdict, explain};
 use serde::Serialize;
 
 use crate::Deciding;
@@ -12,6 +12,9 @@ use crate::Deciding;
 pub struct ExplanationView {
     /// The command.
     pub command: String,
+    /// The tenant it was asked for; absent for the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
     /// `ALLOWED`, `EXEMPT` or `DENIED`.
     pub verdict: &'static str,
     /// Why the license was not asked.
@@ -35,11 +38,34 @@ pub struct ExplanationView {
     pub quotas: Vec<String>,
 }
 
+impl ExplanationView {
+    /// The same, fit for a support ticket: no ids of tenant or license, and no text that an operator wrote. Keys, rules
+    /// and reasons stay.
+    #[must_use]
+    pub fn redacted(self) -> Self {
+        let mut view = Self { tenant: None, license_id: None, ..self };
+        if view.exemption == Some(Exemption::Allowlisted.as_str()) {
+            // Its reason is free text.
+            "an allowlist entry".clone_into(&mut view.because);
+            for step in view.steps.iter_mut().filter(|step| step.decided) {
+                step.found.clone_from(&view.because);
+            }
+        }
+        view
+    }
+}
+
 impl Deciding {
-    /// Explains what would be decided for a command now. Charges nothing and audits nothing.
+    /// Explains what would be decided for a command now, by the platform itself. Charges nothing and audits nothing.
     pub fn explain(&self, command: CommandIndex) -> ExplanationView {
-        let snapshot = self.license().snapshot();
-        let explanation = explain(&self.question(command, &snapshot));
+        self.explain_for(command, None)
+    }
+
+    /// Explains what would be decided for a command now, on behalf of a tenant. Charges nothing and audits nothing.
+    pub fn explain_for(&self, command: CommandIndex, tenant: Option<TenantId>) -> ExplanationView {
+        let world = self.world();
+        let snapshot = &world.snapshot;
+        let explanation = explain(&self.question(command, tenant, &world));
         let (verdict, exemption, reason) = match explanation.decision.verdict {
             Verdict::Allowed => ("ALLOWED", None, None),
             Verdict::Exempt(why) => ("EXEMPT", Some(why.as_str()), None),
@@ -53,6 +79,7 @@ impl Deciding {
         };
         ExplanationView {
             command: self.registry().entry(command).id().as_str().to_owned(),
+            tenant,
             verdict,
             exemption,
             reason,

@@ -15,8 +15,8 @@ use kernel::{Commands, Cx, Fault, IdempotencyKey, Modules, Principal, RuntimeCom
 use serde_json::{Value, json};
 use testkit::{Reason, Testkit, reason};
 use workshop::{
-    ATTEMPTS, Assemble, BENCHES, Build, CATALOG, CHAIRS, Carve, Fail, Guarded, Look, Polish, Regret, Sketch,
-    Slow, Varnish, WORK, Waiting, Workshop,
+    ATTEMPTS, Assemble, BENCHES, Build, CATALOG, CHAIRS, Carve, Fail, Guarded, Look, Polish, Regret, Sell,
+    Sketch, Slow, Varnish, WORK, Waiting, Workshop,
 };
 
 fn workshop() -> (Testkit, Workshop) {
@@ -131,6 +131,37 @@ async fn a_command_that_asks_for_two_factors_is_not_run_with_one() {
     let (testkit, _) = licensed();
     let fault = testkit.run(Polish {}).await.unwrap_err();
     assert_eq!(fault.refusal().unwrap().code, "insufficient_user_authentication");
+}
+
+#[tokio::test]
+async fn a_command_that_asks_for_a_recent_sign_in_is_not_run_after_an_old_one() {
+    let (testkit, _) = licensed();
+    let signed_in = testkit.cx();
+    testkit.pass(SignedDuration::from_mins(15));
+    assert_eq!(testkit.run_in(signed_in.clone(), Sell {}).await.unwrap(), 1, "fifteen minutes are recent");
+    testkit.pass(SignedDuration::from_secs(1));
+    let fault = testkit.run_in(signed_in.clone(), Sell {}).await.unwrap_err();
+    assert_eq!(fault.refusal().unwrap().code, "insufficient_user_authentication");
+    assert_eq!(testkit.run_in(signed_in, Carve {}).await.unwrap(), 2, "others do not ask");
+    assert_eq!(testkit.run(Sell {}).await.unwrap(), 3, "a new sign-in is recent");
+}
+
+#[tokio::test]
+async fn whether_it_is_licensed_changes_nothing_for_the_anonymous_nor_for_an_old_sign_in() {
+    let mut answers = Vec::new();
+    for (testkit, _) in [workshop(), licensed()] {
+        let signed_in = testkit.cx();
+        testkit.pass(SignedDuration::from_mins(16));
+        let old = testkit.run_in(signed_in, Sell {}).await.unwrap_err();
+        let anonymous = testkit.anonymous().run(Sell {}).await.unwrap_err();
+        let told = |fault: &Fault<workshop::Broken>| {
+            let refusal = fault.refusal().unwrap();
+            (refusal.code, refusal.message.clone(), refusal.details.clone(), reason(fault))
+        };
+        answers.push([told(&old), told(&anonymous)]);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0][1].0, "authentication_required");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use descriptors::{
     descriptor::{DescriptorError, EntitlementKey, FeatureKey, ProtectionMode},
     grant::{CeilingUnavailable, Pattern},
 };
+use serde::Serialize;
 
 /// An answer and what determined it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,7 +60,8 @@ impl Exemption {
 }
 
 /// Where an entitlement or a rule is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Source {
     /// The license.
     License,

@@ -4,7 +4,7 @@ use descriptors::{
     coverage::{CoveragePolicy, GapMode},
     denial::Reason,
     descriptor::{FeatureKey, LicenseDescriptor, MalformedDescriptor, ProtectionMode},
-    grant::{Ceiling, FeatureValue, Grant},
+    grant::{Ceiling, Grant},
 };
 
 use crate::{Baseline, Because, Decision, Described, Exemption, Question, Source, Verdict};
@@ -215,21 +215,24 @@ fn effective<'a>(
     if let Some(rule) = added.and_then(|grant| grant.commands.allowing(key)) {
         return allowed(Because::AllowRule(Source::Additions, rule));
     }
-    let source = if added.is_some() { Source::Additions } else { Source::Baseline };
+    let handing_on = if added.is_some() { Source::Additions } else { Source::Baseline };
     let refused = |because| denied(Reason::NotEntitled, because);
-    let handed_on = baseline.licenses(key) || added.is_some_and(|grant| grant.licenses(key));
-    if !(handed_on && ceiling.licenses(key)) {
-        return refused(Because::NotLicensed(source, key));
+    if !(baseline.licenses(key) || added.is_some_and(|grant| grant.licenses(key))) {
+        return refused(Because::NotLicensed(handing_on, key));
     }
-    let truthy = |grant: &Grant, feature: FeatureKey<'_>| {
-        grant.features.get(feature.as_str()).is_some_and(FeatureValue::is_truthy)
-    };
-    let lacking = descriptor.features().iter().copied().find(|feature| {
-        let held = truthy(baseline, *feature) || added.is_some_and(|grant| truthy(grant, *feature));
-        !(held && truthy(ceiling, *feature))
-    });
-    match lacking {
-        Some(feature) => refused(Because::Lacks(source, feature)),
-        None => allowed(Because::Licensed(key)),
+    // The license permits the command by a rule of its own, so it need not hold the product or its features. What is
+    // handed on is cut to what it holds.
+    if !ceiling.licenses(key) {
+        return refused(Because::NotLicensed(Source::License, key));
     }
+    let truthy = |grant: &Grant, feature: FeatureKey<'_>| grant.lacks(&[feature]).is_none();
+    for feature in descriptor.features().iter().copied() {
+        if !(truthy(baseline, feature) || added.is_some_and(|grant| truthy(grant, feature))) {
+            return refused(Because::Lacks(handing_on, feature));
+        }
+        if !truthy(ceiling, feature) {
+            return refused(Because::Lacks(Source::License, feature));
+        }
+    }
+    allowed(Because::Licensed(key))
 }

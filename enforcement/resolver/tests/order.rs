@@ -1,7 +1,7 @@
 //! The order of semantics 2.2: for each pair of neighbouring steps a question to which both apply, and the first
 //! decides; and what each source may add or take away.
 
-use chancery_resolver::{Baseline, Described, Exemption, Question, Remedy, Verdict, decide, explain};
+use chancery_resolver::{Baseline, Described, Exemption, Question, Verdict, decide, explain};
 use descriptors::{
     catalog::Catalog,
     coverage::{AllowlistEntry, Allowlisted, CoveragePolicy, GapMode},
@@ -46,6 +46,7 @@ id = "pro"
 name = "Pro"
 extends = "community"
 features = { "tenancy.subtenants.v1" = true }
+quotas = { "tenancy.exports.max" = 100 }
 "#;
 
 /// The parts of a question, so that a test can change one.
@@ -305,13 +306,170 @@ fn explaining_gives_the_same_answer_with_the_way_there_and_the_way_out() {
     let last = explanation.steps.last().unwrap();
     assert!(last.decided);
     assert_eq!(last.found, "the license does not grant feature `tenancy.subtenants.v1`");
-    assert_eq!(explanation.remedies, [Remedy::Edition { product: "chancery".into(), edition: "pro".into() }]);
+    let ways: Vec<_> = explanation.remedies.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        ways,
+        [
+            "hold edition `pro` of `chancery`, or a larger one",
+            "grant feature `tenancy.subtenants.v1` in the license, and raise quota `tenancy.exports.max` in the \
+             license to 1 or more",
+        ]
+    );
 }
 
 #[test]
 fn a_command_that_runs_needs_no_remedy() {
-    let world = World::licensed();
+    let mut world = World::licensed();
+    world.license.quotas.insert("tenancy.exports.max".into(), 1);
     let explanation = explain(&world.ask(Described::By(&DESCRIPTOR)));
     assert_eq!(explanation.remedies, []);
     assert_eq!(explanation.steps.len(), 10);
+}
+
+#[test]
+fn a_limit_too_small_for_one_call_has_a_way_out_though_the_command_is_entitled() {
+    let mut world = World::licensed();
+    world.baseline = Some(grant(true, true));
+    let way = |world: &World| -> Vec<String> {
+        explain(&world.ask(Described::By(&DESCRIPTOR))).remedies.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        way(&world),
+        [
+            "raise quota `tenancy.exports.max` in the license to 1 or more, and raise quota `tenancy.exports.max` \
+          in the tenant's subscription to 1 or more"
+        ]
+    );
+    world.license.quotas.insert("tenancy.exports.max".into(), 5);
+    world.additions = Some(grant(false, false));
+    assert_eq!(way(&world), ["raise quota `tenancy.exports.max` in the tenant's subscription to 1 or more"]);
+}
+
+/// Two neighbouring steps of 2.2 and a question to which both apply.
+struct Row {
+    steps: &'static str,
+    apply: &'static str,
+    both: (usize, Verdict),
+    /// The same question, made so that the first of the two no longer applies.
+    second: (usize, Verdict),
+}
+
+fn asked(question: &Question<'_>) -> (usize, Verdict) {
+    let explanation = explain(question);
+    (explanation.steps.len(), explanation.decision.verdict)
+}
+
+#[test]
+fn the_first_of_two_neighbouring_steps_that_both_apply_decides() {
+    let table: String = rows().iter().map(line).collect();
+    let heading = format!("{:<8}{:<66}{:<36}{}\n", "steps", "both apply", "the first decides", "without it");
+    assert_eq!(format!("{heading}{table}"), include_str!("../../../tests/golden/order.txt"));
+    for row in rows() {
+        assert_ne!(row.both, row.second, "{}: taking the first step away changes nothing", row.steps);
+    }
+}
+
+fn line(row: &Row) -> String {
+    let answer = |(step, verdict): (usize, Verdict)| match verdict {
+        Verdict::Allowed => format!("{} ALLOWED, then its quotas", step + 1),
+        Verdict::Exempt(why) => format!("{step} EXEMPT {}", why.as_str()),
+        Verdict::Denied(reason) => format!("{step} DENIED {reason}"),
+    };
+    let (both, second) = (answer(row.both), answer(row.second));
+    format!("{:<8}{:<66}{both:<36}{second}\n", row.steps, row.apply)
+}
+
+fn rows() -> Vec<Row> {
+    const CONTRADICTION: MalformedDescriptor = MalformedDescriptor(DescriptorError::AsksWithoutLicense);
+    const ELSEWHERE: LicenseDescriptor = LicenseDescriptor::builder(KEY)
+        .features(&[FeatureKey::literal("tenancy.teleport.v1")])
+        .when(&[ShapePredicate::PRODUCTION])
+        .build();
+    let by = Described::By(&DESCRIPTOR);
+    let mut rows = Vec::new();
+    let mut row = |steps, apply, both: &Question<'_>, second: &Question<'_>| {
+        rows.push(Row { steps, apply, both: asked(both), second: asked(second) });
+    };
+    let licensed = World::licensed();
+
+    let mut off = World::licensed();
+    off.policy.enforced = false;
+    row(
+        "1, 2",
+        "enforcement is off, and the command has no contract",
+        &off.ask(Described::NoContract),
+        &licensed.ask(Described::NoContract),
+    );
+
+    let mut meant = World::licensed();
+    meant.policy.allowlist = vec![allowlisted()];
+    meant.policy.hard_fail_prefixes = vec!["tenancy.".into()];
+    let mut hard = World::licensed();
+    hard.policy.hard_fail_prefixes = vec!["tenancy.".into()];
+    hard.policy.gaps = GapMode::Warn;
+    let mut warned = World::licensed();
+    warned.policy.gaps = GapMode::Warn;
+    let gap = Described::NoDescriptor;
+    row("2", "a gap is allowlisted, and under a hard-fail prefix", &meant.ask(gap), &hard.ask(gap));
+    row("2", "a gap is under a hard-fail prefix, and gaps are warned of", &hard.ask(gap), &warned.ask(gap));
+    row(
+        "2, 3",
+        "allowlisted: no descriptor, or else (never both) a malformed one",
+        &meant.ask(gap),
+        &meant.ask(Described::Malformed(&MALFORMED)),
+    );
+    row(
+        "3, 4",
+        "the descriptor is malformed, and says that no license is asked",
+        &licensed.ask(Described::Malformed(&CONTRADICTION)),
+        &licensed.ask(Described::By(&UNMOUNTED)),
+    );
+
+    let mut staging = World::licensed();
+    staging.shape = DeploymentShape::stating([("environment", "staging")]);
+    row(
+        "4, 5",
+        "the mode asks for no license, and the shape is another one",
+        &staging.ask(Described::By(&UNMOUNTED)),
+        &staging.ask(by),
+    );
+    let missing = Ceiling::Unavailable(CeilingUnavailable::Missing);
+    row(
+        "5, 6",
+        "the shape is another one, and there is no license",
+        &Question { ceiling: missing, ..staging.ask(by) },
+        &Question { ceiling: missing, ..licensed.ask(by) },
+    );
+    row(
+        "6, 7",
+        "there is no license, and the catalog lacks a required feature",
+        &Question { ceiling: missing, ..licensed.ask(Described::By(&ELSEWHERE)) },
+        &licensed.ask(Described::By(&ELSEWHERE)),
+    );
+
+    let mut denying = World::licensed();
+    denying.license.commands.deny = rule("chancery.tenancy.**");
+    row(
+        "7, 8",
+        "the catalog lacks a required feature, and a rule denies",
+        &denying.ask(Described::By(&UNSOLD)),
+        &denying.ask(by),
+    );
+    let mut unlicensed = World::licensed();
+    unlicensed.license = Grant::nothing();
+    let mut denied = World::licensed();
+    denied.license = Grant::nothing();
+    denied.additions = Some(grant(true, true));
+    if let Some(additions) = &mut denied.additions {
+        additions.commands.deny = rule("**");
+    }
+    row("8, 9", "a rule denies, and the license does not permit", &denied.ask(by), &unlicensed.ask(by));
+    let mut neither = World::licensed();
+    neither.license = Grant::nothing();
+    neither.baseline = Some(Grant::nothing());
+    let mut kept = World::licensed();
+    kept.baseline = Some(Grant::nothing());
+    row("9, 10", "the license does not permit, and nobody handed on", &neither.ask(by), &kept.ask(by));
+    row("10, 11", "nobody handed on, and the quota is 0", &kept.ask(by), &licensed.ask(by));
+    rows
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::migrate::{Migrate as _, MigrationType};
-use sqlx::{AnyConnection, SqlSafeStr as _};
+use sqlx::{AnyConnection, AssertSqlSafe, SqlSafeStr as _};
 
 use crate::{Engine, Store, StoreError, Work};
 
@@ -23,7 +23,8 @@ pub struct Migration {
     pub version: i64,
     /// What it is about, for people.
     pub name: &'static str,
-    /// Statements that both engines understand, separated by semicolons.
+    /// Statements that both engines understand, separated by semicolons. Where the engines have no common text, as for
+    /// triggers, what follows a line `-- sqlite` or `-- postgres` is for that engine only, up to a line `-- both`.
     pub sql: &'static str,
 }
 
@@ -32,13 +33,11 @@ impl Store {
     /// steps that took. Processes that start together take turns.
     pub async fn migrate(&self, migrations: &[Migration]) -> Result<Vec<Migration>, StoreError> {
         let mut work = self.begin_schema_change().await?;
-        let pending = outstanding(&mut work, migrations).await?;
+        let pending = outstanding(&mut work, self.engine(), migrations).await?;
         for step in &pending {
-            work.apply(TABLE, &step.to_sqlx()).await.map_err(|source| StoreError::Migration {
-                version: step.version,
-                name: step.name,
-                source,
-            })?;
+            work.apply(TABLE, &step.to_sqlx(self.engine()))
+                .await
+                .map_err(|source| StoreError::Migration { version: step.version, name: step.name, source })?;
         }
         work.commit().await?;
         Ok(pending)
@@ -47,7 +46,7 @@ impl Store {
     /// What [`migrate`](Self::migrate) would apply, in order. Fails as it would, changes nothing.
     pub async fn pending(&self, migrations: &[Migration]) -> Result<Vec<Migration>, StoreError> {
         let mut work = self.begin_schema_change().await?;
-        outstanding(&mut work, migrations).await
+        outstanding(&mut work, self.engine(), migrations).await
     }
 
     /// A unit of work that excludes every other change of the schema until it ends.
@@ -63,6 +62,7 @@ impl Store {
 /// The migrations that the database does not have yet, oldest first.
 async fn outstanding(
     connection: &mut AnyConnection,
+    engine: Engine,
     migrations: &[Migration],
 ) -> Result<Vec<Migration>, StoreError> {
     let mut outstanding = BTreeMap::new();
@@ -76,7 +76,7 @@ async fn outstanding(
         let Some(step) = outstanding.remove(&applied.version) else {
             return Err(StoreError::SchemaNewer { version: applied.version });
         };
-        if step.to_sqlx().checksum != applied.checksum {
+        if step.to_sqlx(engine).checksum != applied.checksum {
             return Err(StoreError::MigrationChanged { version: step.version, name: step.name });
         }
     }
@@ -84,8 +84,24 @@ async fn outstanding(
 }
 
 impl Migration {
-    fn to_sqlx(self) -> sqlx::migrate::Migration {
-        let sql = self.sql.into_sql_str();
+    fn to_sqlx(self, engine: Engine) -> sqlx::migrate::Migration {
+        let sql = AssertSqlSafe(self.text_for(engine)).into_sql_str();
         sqlx::migrate::Migration::new(self.version, self.name.into(), MigrationType::Simple, sql, false)
+    }
+
+    /// The lines that are meant for this engine.
+    fn text_for(self, engine: Engine) -> String {
+        let mut meant = true;
+        let mut text = String::with_capacity(self.sql.len());
+        for line in self.sql.split_inclusive('\n') {
+            match line.trim() {
+                "-- both" => meant = true,
+                "-- sqlite" => meant = engine == Engine::Sqlite,
+                "-- postgres" => meant = engine == Engine::Postgres,
+                _ if meant => text.push_str(line),
+                _ => {}
+            }
+        }
+        text
     }
 }

@@ -48,6 +48,31 @@ kit::on_both_engines! {
         assert_eq!(store.migrate(&[NOTE, AUTHOR]).await.unwrap(), [NOTE, AUTHOR]);
     }
 
+    async fn what_the_engines_say_differently_is_said_to_each_in_its_own_words(url: &str) {
+        let store = open(url).await;
+        let trigger = Migration {
+            sql: "
+                CREATE TABLE note (text TEXT NOT NULL);
+                -- sqlite
+                CREATE TRIGGER note_kept BEFORE DELETE ON note BEGIN SELECT RAISE(ABORT, 'notes are kept'); END;
+                -- postgres
+                CREATE FUNCTION note_kept() RETURNS trigger LANGUAGE plpgsql
+                    AS $$ BEGIN RAISE EXCEPTION 'notes are kept'; END $$;
+                CREATE TRIGGER note_kept BEFORE DELETE ON note FOR EACH ROW EXECUTE FUNCTION note_kept();
+                -- both
+                ALTER TABLE note ADD COLUMN author TEXT;
+            ",
+            ..NOTE
+        };
+        store.migrate(&[trigger]).await.unwrap();
+        assert_eq!(store.migrate(&[trigger]).await.unwrap(), []);
+        assert!(has_authors(&store).await);
+        let mut work = store.begin().await.unwrap();
+        sqlx::query("INSERT INTO note (text) VALUES ('kept')").execute(&mut *work).await.unwrap();
+        let refused = sqlx::query("DELETE FROM note").execute(&mut *work).await.unwrap_err();
+        assert!(refused.to_string().contains("notes are kept"), "{refused}");
+    }
+
     async fn an_older_program_refuses_a_newer_schema(url: &str) {
         let store = open(url).await;
         store.migrate(&[NOTE, AUTHOR]).await.unwrap();

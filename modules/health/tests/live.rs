@@ -17,3 +17,5 @@ async fn without_its_allowlist_entry_it_is_a_gap() {
     let fault = testkit.run(CheckLive {}).await.unwrap_err();
     assert_eq!(testkit::reason(&fault), Some(testkit::Reason::MissingDescriptor));
 }
+
+testkit::every_command_is_described!(Health, except "health.live.check");

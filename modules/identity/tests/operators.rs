@@ -77,3 +77,5 @@ async fn the_caller_is_told_who_they_are() {
     let myself = testkit.run(WhoAmI {}).await.unwrap();
     assert_eq!(myself.permissions, ["tenants.read"]);
 }
+
+testkit::every_command_is_described!(Identity, except "identity.operators.whoami");

@@ -5,9 +5,12 @@
 pub mod audit;
 pub mod coverage;
 pub mod license;
+pub mod license_request;
 
 use std::{fmt, sync::Arc};
 
+use ::license::{InstallError, RequestDesk, RequestingError};
+use ::quota::{MeteredStore, QuotaError};
 use pipeline::Deciding;
 use sdk::prelude::*;
 
@@ -15,6 +18,8 @@ sdk::catalog!("../catalog.toml");
 
 /// See the license and what it permits.
 pub const LICENSE_READ: Permission = Permission::new("license.read");
+/// Ask for a license, and install one.
+pub const LICENSE_WRITE: Permission = Permission::new("license.write");
 /// See which commands are covered.
 pub const COVERAGE_READ: Permission = Permission::new("coverage.read");
 /// See what happened.
@@ -25,12 +30,19 @@ pub const AUDIT_READ: Permission = Permission::new("audit.read");
 pub struct Platform {
     deciding: Arc<Deciding>,
     log: ::audit::AuditLog,
+    desk: RequestDesk,
+    quotas: Arc<dyn MeteredStore>,
 }
 
 impl Platform {
-    /// Over what this process decides from, and the log it writes.
-    pub const fn new(deciding: Arc<Deciding>, log: ::audit::AuditLog) -> Self {
-        Self { deciding, log }
+    /// Over what this process decides from, the log it writes, the desk where licenses are asked for, and what is counted.
+    pub const fn new(
+        deciding: Arc<Deciding>,
+        log: ::audit::AuditLog,
+        desk: RequestDesk,
+        quotas: Arc<dyn MeteredStore>,
+    ) -> Self {
+        Self { deciding, log, desk, quotas }
     }
 }
 
@@ -52,14 +64,63 @@ pub enum PlatformError {
     /// The database failed.
     #[error("failed to reach the database")]
     Store(#[from] StoreError),
+    /// What is used of a quota cannot be read.
+    #[error("failed to read what is used of the quotas")]
+    Quota(#[from] QuotaError),
+    /// The license is not installed.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// There is no request.
+    #[error(transparent)]
+    Request(#[from] RequestingError),
+    /// A renewal of nothing.
+    #[error("there is no license to renew")]
+    NothingToRenew,
 }
 
 impl Problem for PlatformError {
     fn code(&self) -> &'static str {
-        "internal"
+        match self {
+            Self::Store(_) | Self::Quota(_) => "internal",
+            Self::Install(error) => match error {
+                InstallError::NotUsable { .. } => "license_not_usable",
+                InstallError::Conflict => "license_changed_meanwhile",
+                InstallError::Unenforced | InstallError::NoDatabase | InstallError::NoKey => {
+                    "license_not_installable"
+                }
+                InstallError::Memory(_) | InstallError::Unreachable => "unavailable",
+                _ => "internal",
+            },
+            Self::Request(error) => match error {
+                RequestingError::NotConfigured => "recipient_key_not_configured",
+                RequestingError::File { .. } | RequestingError::Key { .. } => "recipient_key_unreadable",
+                RequestingError::Request(_) => "request_invalid",
+                _ => "internal",
+            },
+            Self::NothingToRenew => "nothing_to_renew",
+        }
     }
 
     fn category(&self) -> Category {
-        Category::Internal
+        match self {
+            Self::Store(_) | Self::Quota(_) => Category::Internal,
+            Self::Install(error) => match error {
+                InstallError::NotUsable { .. } => Category::Validation,
+                InstallError::Conflict
+                | InstallError::Unenforced
+                | InstallError::NoDatabase
+                | InstallError::NoKey => Category::Conflict,
+                InstallError::Memory(_) | InstallError::Unreachable => Category::Unavailable,
+                _ => Category::Internal,
+            },
+            Self::Request(error) => match error {
+                RequestingError::Request(_) => Category::Validation,
+                RequestingError::NotConfigured
+                | RequestingError::File { .. }
+                | RequestingError::Key { .. } => Category::Conflict,
+                _ => Category::Internal,
+            },
+            Self::NothingToRenew => Category::Conflict,
+        }
     }
 }

@@ -170,3 +170,5 @@ async fn there_is_one_application_tenant_and_customers_do_not_see_it() {
     let fault = testkit.run(create("platform")).await.unwrap_err();
     assert!(matches!(fault, Fault::Failed(TenancyError::SlugTaken(_))));
 }
+
+testkit::every_command_is_described!(Tenancy);

@@ -3,13 +3,13 @@ use std::{fs, sync::Arc};
 use audit::{MemorySink, Recorder};
 use descriptors::{catalog::Catalog, grant::Grant};
 use envelope::{
-    Claims, Recipient,
+    Claims, PinnedKeys, Recipient,
     claims::{Binding, Party, Schema},
     development::DevelopmentAuthority,
 };
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Bus, CommandId, Cx, Guard, Input, Refusal, Registry};
-use license::{RecipientKey, RunningLicense, Sources, TrustSettings};
+use license::{RecipientKey, RunningLicense, RuntimeSettings, Site, Sources, TrustSettings};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use quota::{MemoryOutcomes, MemoryQuota, SqlCardinality};
 use serde_json::Map;
@@ -24,6 +24,7 @@ const DAYS: i64 = 30;
 /// A pipeline that is running.
 pub(crate) struct Bench {
     pub(crate) bus: Bus,
+    pub(crate) deciding: Arc<Deciding>,
     pub(crate) license: RunningLicense,
     pub(crate) recorder: Recorder,
     pub(crate) events: MemorySink,
@@ -49,17 +50,17 @@ impl Bench {
             .guards
             .iter()
             .fold(Guards::none(), |guards, (policy, make)| guards.with(*policy, Shared(make())));
-        let deciding = Deciding::new(
+        let deciding = Arc::new(Deciding::new(
             Arc::clone(&registry),
             Arc::new(catalog),
             testkit.policy.clone(),
             testkit.shape.clone(),
             INSTALLATION.to_owned(),
             license.clone(),
-        );
+        ));
         let door = registry.open((testkit.mount)(&store)).expect("every linked module, mounted");
         let parts = Parts {
-            deciding: Arc::new(deciding),
+            deciding: Arc::clone(&deciding),
             quotas: Arc::new(MemoryQuota::new()),
             cardinality: Arc::new(SqlCardinality::new(
                 store.clone(),
@@ -72,7 +73,7 @@ impl Bench {
             limits: Limits::STANDARD,
         };
         let column = column(door, parts).expect("a column before the door");
-        Self { bus: Bus::new(registry, column), license, recorder, events, _folder: folder }
+        Self { bus: Bus::new(registry, column), deciding, license, recorder, events, _folder: folder }
     }
 }
 
@@ -89,12 +90,19 @@ fn sources(testkit: &Testkit, folder: &TempDir) -> Sources {
     let file = |name: &str| folder.path().join(name);
     let mut sources = Sources {
         path: None,
+        token: None,
         development: None,
         recipient: None,
         trust: TrustSettings::standard(None),
-        public_host: None,
-        installation: INSTALLATION.to_owned(),
-        production: testkit.shape.is_production(),
+        pinned: PinnedKeys::none(),
+        site: Site {
+            installation: INSTALLATION.to_owned(),
+            owner: None,
+            public_host: None,
+            production: testkit.shape.is_production(),
+            sealed_only: true,
+        },
+        runtime: RuntimeSettings::standard(),
     };
     let Some(grant) = &testkit.grant else { return sources };
     let recipient = Recipient::generate("testkit").expect("a recipient key");

@@ -50,14 +50,15 @@ use descriptors::{
     access::{GuardedBy, Permission},
     catalog::Catalog,
     coverage::{AllowlistEntry, Allowlisted, CoveragePolicy, GapMode},
-    descriptor::{DeploymentShape, FeatureKey, Quota},
+    descriptor::{DeploymentShape, FeatureKey, LicenseDescriptor, Quota},
     grant::{FeatureValue, Grant, Pattern, ProductGrant},
 };
 use jiff::{SignedDuration, Timestamp};
 use kernel::{
-    Authenticated, BoxProblem, Bus, Command, Commands, Cx, Fault, Guard, IdempotencyKey, Module, Modules,
-    Principal, TenantId,
+    Authenticated, BoxProblem, Bus, Command, Commands, Contract, Cx, Entry, Fault, Guard, IdempotencyKey,
+    Module, Modules, Principal, Registry, TenantId,
 };
+use pipeline::Deciding;
 use quota::{CardinalityProvider, Providers};
 use serde_json::Value;
 use store::{Migration, Store};
@@ -100,6 +101,39 @@ enum Caller {
 /// The reason of a denial, where a fault is one.
 pub fn reason<E>(fault: &Fault<E>) -> Option<Reason> {
     pipeline::denial(fault).map(|denial| denial.reason)
+}
+
+/// A test that every command of a module says what it asks of the license. What deliberately does not is named, and the
+/// names may only become fewer: `every_command_is_described!(Health, except "health.live.check")`.
+#[macro_export]
+macro_rules! every_command_is_described {
+    ($module:ty $(, except $($id:literal),+)?) => {
+        #[test]
+        fn every_command_is_described() {
+            $crate::assert_every_command_is_described::<$module>(&[$($($id),+)?]);
+        }
+    };
+}
+
+/// What [`every_command_is_described!`] tests.
+///
+/// # Panics
+///
+/// When a command of the module has no sound descriptor and is not named, or has one and is; and when the test links no
+/// command of the module at all.
+pub fn assert_every_command_is_described<M: Module>(but: &[&str]) {
+    let registry = Registry::linked().expect("commands that fit together");
+    let entries: Vec<_> =
+        registry.entries().map(|(_, entry)| entry).filter(|it| it.id().module() == M::NAME).collect();
+    assert!(!entries.is_empty(), "no command of module `{}` is linked into this test", M::NAME);
+    let described = |it: &Entry| it.contract().and_then(Contract::facet::<LicenseDescriptor>).is_some();
+    let undescribed = entries.into_iter().filter(|entry| !described(entry));
+    let undescribed: BTreeSet<_> = undescribed.map(|entry| entry.id().as_str()).collect();
+    let named: BTreeSet<_> = but.iter().copied().collect();
+    let forgotten: Vec<_> = undescribed.difference(&named).collect();
+    assert!(forgotten.is_empty(), "write `#[license(…)]` on {forgotten:?}");
+    let closed: Vec<_> = named.difference(&undescribed).collect();
+    assert!(closed.is_empty(), "described now, or gone; no exception any more: {closed:?}");
 }
 
 impl Testkit {
@@ -326,6 +360,11 @@ impl Testkit {
     /// The bus itself.
     pub async fn bus(&self) -> Bus {
         self.bench().await.bus.clone()
+    }
+
+    /// What decisions are made from: what is handed on to tenants is stated here, and decisions are explained.
+    pub async fn deciding(&self) -> Arc<Deciding> {
+        Arc::clone(&self.bench().await.deciding)
     }
 
     /// What was audited so far.

@@ -3,7 +3,9 @@
 use std::{
     fmt, fs,
     io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -43,32 +45,74 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// A running server, and who calls it.
+pub struct Server {
+    credentials: Credentials,
+    client: reqwest::Client,
+}
+
+impl Server {
+    /// The server that a credentials file names.
+    pub fn of(credentials: &Path) -> anyhow::Result<Self> {
+        Ok(Self { credentials: Credentials::read(credentials)?, client: reqwest::Client::new() })
+    }
+
+    /// Calls a command. Where it is refused or fails, standard error says why, and there is no answer.
+    pub async fn call(&self, command: &str, input: &Value) -> anyhow::Result<Option<Value>> {
+        self.send(command, input, None, None).await
+    }
+
+    async fn send(
+        &self,
+        command: &str,
+        input: &Value,
+        tenant: Option<&str>,
+        idempotency_key: Option<&str>,
+    ) -> anyhow::Result<Option<Value>> {
+        let Credentials { url: address, token, .. } = &self.credentials;
+        let mut url = Url::parse(address)
+            .and_then(|base| base.join(&format!("/api/commands/{command}")))
+            .with_context(|| format!("`{address}` is not the address of a server"))?;
+        if let Some(tenant) = tenant {
+            url.query_pairs_mut().append_pair("tenant", tenant);
+        }
+        let mut request = self.client.post(url).bearer_auth(token).json(input);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        let response =
+            request.send().await.with_context(|| format!("failed to reach the server at {address}"))?;
+        let status = response.status();
+        let retry_after =
+            response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body: Value = response.json().await.context("failed to read the server's answer as JSON")?;
+        if status.is_success() {
+            return Ok(Some(body));
+        }
+        writeln!(io::stderr(), "{}", refusal(status, &body, retry_after.as_deref(), command))?;
+        Ok(None)
+    }
+}
+
+/// Whether a server of ours answers at this address.
+pub async fn is_served(address: SocketAddr) -> bool {
+    let host = if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let url = format!("http://{}/healthz", SocketAddr::new(host, address.port()));
+    let request = reqwest::Client::new().get(url).timeout(Duration::from_secs(2)).send();
+    let Ok(response) = request.await else { return false };
+    response.json::<Value>().await.is_ok_and(|body| body["status"] == "ok")
+}
+
 /// Calls a command and prints its answer. Returns whether it succeeded.
 pub async fn invoke(args: Invoke) -> anyhow::Result<bool> {
-    let credentials = Credentials::read(&args.credentials)?;
+    let server = Server::of(&args.credentials)?;
     let input = input(&args.input)?;
-    let mut url = Url::parse(&credentials.url)
-        .and_then(|base| base.join(&format!("/api/commands/{}", args.command)))
-        .with_context(|| format!("`{}` is not the address of a server", credentials.url))?;
-    if let Some(tenant) = &args.tenant {
-        url.query_pairs_mut().append_pair("tenant", tenant);
-    }
-    let mut request = reqwest::Client::new().post(url).bearer_auth(&credentials.token).json(&input);
-    if let Some(key) = &args.idempotency_key {
-        request = request.header("idempotency-key", key);
-    }
-    let response =
-        request.send().await.with_context(|| format!("failed to reach the server at {}", credentials.url))?;
-    let status = response.status();
-    let retry_after =
-        response.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let body: Value = response.json().await.context("failed to read the server's answer as JSON")?;
-    if status.is_success() {
+    let answer =
+        server.send(&args.command, &input, args.tenant.as_deref(), args.idempotency_key.as_deref()).await?;
+    if let Some(body) = &answer {
         writeln!(io::stdout(), "{body:#}")?;
-        return Ok(true);
     }
-    writeln!(io::stderr(), "{}", refusal(status, &body, retry_after.as_deref(), &args.command))?;
-    Ok(false)
+    Ok(answer.is_some())
 }
 
 fn input(text: &str) -> anyhow::Result<Value> {

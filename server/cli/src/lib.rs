@@ -5,12 +5,15 @@
 //! configuration.
 
 pub mod client;
+mod license;
 pub mod print;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use descriptors::coverage::FindingKind;
+
+pub use license::{ContactArg, Diff, Inspect, Install, License, Request, Simulate, Status};
 
 /// Chancery: software sold by capability, run on the customer's own machines.
 #[derive(Debug, Parser)]
@@ -40,13 +43,18 @@ pub enum Command {
     ///
     /// Given a denial reason such as `NOT_ENTITLED`, prints the page on it instead. Charges nothing, audits nothing.
     Explain(Explain),
-    /// Look at licenses
+    /// Ask for licenses, look at them, compare them, and install them
     #[command(subcommand)]
     License(License),
     /// Call a command of a running server
     Invoke(Invoke),
     /// Bring the database's schema up to date
     Migrate(Migrate),
+    /// Look after the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at everything this deployment stands on, in order, and say what to mend first
+    Doctor(Doctor),
 }
 
 /// Where the configuration is.
@@ -119,11 +127,11 @@ pub struct Explain {
     pub json: bool,
 }
 
-/// `chancery license`
+/// `chancery config`
 #[derive(Debug, Subcommand)]
-pub enum License {
-    /// Show the state of the configured license
-    Status {
+pub enum ConfigCommand {
+    /// Say whether the configuration is one, and what it comes to
+    Check {
         #[command(flatten)]
         #[expect(missing_docs, reason = "documented at its type")]
         config: ConfigFile,
@@ -131,23 +139,19 @@ pub enum License {
         #[arg(long)]
         json: bool,
     },
-    /// Print what the vendor needs to make a license for this deployment: its id, and the public half of its key
-    Request {
-        #[command(flatten)]
-        #[expect(missing_docs, reason = "documented at its type")]
-        config: ConfigFile,
-    },
-    /// Show what a license file is, and, with a configuration, whether it would be accepted and what it grants
-    Inspect {
-        /// The license
-        file: PathBuf,
-        #[command(flatten)]
-        #[expect(missing_docs, reason = "documented at its type")]
-        config: ConfigFile,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Print the JSON Schema of the configuration file
+    Schema,
+}
+
+/// `chancery doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub config: ConfigFile,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `chancery invoke`

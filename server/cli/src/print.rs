@@ -7,8 +7,8 @@ use descriptors::{
     coverage::{CommandCoverage, CoverageReport, GapMode, Verdict},
     denial::Reason,
 };
-use license::LicenseProjection;
-use pipeline::ExplanationView;
+use license::{Diff, LicenseProjection};
+use pipeline::{CommandChange, ExplanationView, QuotaChange, SimulatedDecision, Simulation};
 use serde::Serialize;
 
 /// Prints a value as indented JSON.
@@ -125,10 +125,101 @@ pub fn license(projection: &LicenseProjection) -> String {
         ("customer", projection.customer_id.clone()),
         ("installation", projection.installation_id.clone()),
         ("products", Some(products).filter(|text| !text.is_empty())),
+        ("source", projection.source.map(|source| source.as_str().to_owned())),
         ("expires", expiry),
+        ("grace until", projection.grace_until.map(|end| end.to_string())),
+        (
+            "stands in for",
+            projection.recovery_until.map(|end| format!("one that cannot be read, until {end}")),
+        ),
         ("signer", projection.signing_certificate_fingerprint.clone()),
         ("authority", projection.development.then(|| "development".to_owned())),
     ];
     rows.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    rows.extend(projection.warnings.iter().map(|warning| ("warning", warning.message.clone())));
     rows.into_iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
+}
+
+/// A fingerprint in groups, to be read over the phone.
+pub fn fingerprint(hex: &str) -> String {
+    let digits: Vec<char> = hex.chars().collect();
+    digits.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+/// What changes from one license to another, by subject.
+pub fn diff(diff: &Diff) -> String {
+    let mut text = format!("from `{}` to `{}`\n", diff.old_license_id, diff.new_license_id);
+    let mut subject = None;
+    for change in &diff.changes {
+        if subject != Some(change.subject) {
+            text += &format!("\n{}\n", change.subject);
+            subject = Some(change.subject);
+        }
+        text += &format!("  {} {}\n", change.effect.mark(), change.text);
+    }
+    if diff.is_empty() {
+        text += "both permit the same\n";
+    } else {
+        text += "\n+ more   - less   ~ different\n";
+    }
+    text
+}
+
+/// What another license would change.
+pub fn simulation(simulation: &Simulation) -> String {
+    let mut text =
+        format!("license {} -> {}\n", simulation.status_before.as_str(), simulation.status_after.as_str());
+    for (heading, before, after) in [
+        ("refused from then on", true, false),
+        ("allowed from then on", false, true),
+        ("refused for another reason", false, false),
+    ] {
+        let is_one = |it: &&CommandChange| (it.before.runs, it.after.runs) == (before, after);
+        let changes = simulation.commands.iter().filter(is_one);
+        let lines: Vec<_> = changes
+            .map(|it| {
+                format!("  {:<40} {} -> {}\n", it.command, verdict_of(&it.before), verdict_of(&it.after))
+            })
+            .collect();
+        if !lines.is_empty() {
+            text += &format!("\n{heading}\n{}", lines.concat());
+        }
+    }
+    if !simulation.lost_features.is_empty() {
+        text += "\nfeatures lost\n";
+        for lost in &simulation.lost_features {
+            let asking =
+                if lost.commands.is_empty() { "no command".to_owned() } else { lost.commands.join(", ") };
+            text += &format!("  {:<40} asked for by {asking}\n", lost.feature);
+        }
+    }
+    if !simulation.quotas.is_empty() {
+        text += "\nquotas\n";
+        text += &simulation.quotas.iter().map(quota_change).collect::<String>();
+    }
+    text += &format!(
+        "\n{} commands are decided otherwise, {} as before\n",
+        simulation.commands.len(),
+        simulation.unchanged_commands
+    );
+    text
+}
+
+fn verdict_of(decision: &SimulatedDecision) -> String {
+    match decision.reason {
+        Some(reason) => format!("{reason} ({})", decision.because),
+        None => "runs".to_owned(),
+    }
+}
+
+fn quota_change(quota: &QuotaChange) -> String {
+    let limit = |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
+    let used = quota.used.map(|used| format!(", {used} used now")).unwrap_or_default();
+    let exceeded = if quota.exceeded { ": ABOVE THE NEW LIMIT" } else { "" };
+    format!(
+        "  {:<40} {} -> {}{used}{exceeded}\n",
+        quota.quota,
+        limit(quota.limit_before),
+        limit(quota.limit_after)
+    )
 }

@@ -33,6 +33,8 @@ pub enum Origin {
     },
     /// In a variable of the environment.
     Variable(String),
+    /// Under this key, wherever that stands.
+    Key(String),
     /// Nowhere: there is no file, and the environment lacks it.
     Environment,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { path, line } => write!(f, "`{}`, line {line}", path.display()),
             Self::Variable(name) => write!(f, "variable `{name}`"),
+            Self::Key(key) => write!(f, "`{key}`"),
             Self::Environment => f.write_str("no configuration file is named, and in the environment"),
         }
     }

@@ -37,5 +37,5 @@ mod section;
 pub use error::{ConfigError, Origin};
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
-    LogFormat, Recipient, Server, Trust,
+    LogFormat, Recipient, Runtime, Server, Trust,
 };

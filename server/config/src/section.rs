@@ -1,6 +1,7 @@
 //! The sections, in the order of the file. Their documentation is the operators'.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::PathBuf,
@@ -11,8 +12,12 @@ use descriptors::{
     coverage::{AllowlistEntry, CoveragePolicy, GapMode},
     descriptor::DeploymentShape,
 };
-use envelope::oid::{self, ObjectIdentifier};
-use license::{RecipientKey, Sources, TrustSettings};
+use envelope::{
+    Partners, PinnedKeys,
+    oid::{self, ObjectIdentifier},
+};
+use jiff::SignedDuration;
+use license::{RecipientKey, RuntimeSettings, Site, Sources, TrustSettings};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -92,12 +97,19 @@ pub struct License {
     /// The license file.
     #[schemars(extend("format" = "path"))]
     pub path: Option<PathBuf>,
+    /// The license itself, where there is no file for it.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    pub token: Option<SecretString>,
+    /// The id of the party that owns this installation. Where stated, a license that names another owner is refused.
+    pub installation_owner: Option<String>,
     /// The key that licenses are encrypted to.
     pub recipient: Option<Recipient>,
     /// What a license must lead to.
     pub trust: Trust,
     /// Licenses for development.
     pub dev: Development,
+    /// How a license runs out, and what happens when it cannot be read.
+    pub runtime: Runtime,
     /// How commands are enforced.
     pub command_enforcement: CommandEnforcement,
 }
@@ -129,6 +141,19 @@ pub struct Trust {
     #[serde(deserialize_with = "identifiers")]
     #[schemars(with = "String")]
     pub required_policy_oids: Vec<ObjectIdentifier>,
+    /// Certificate policies that mark an intermediate as a partner's, separated by commas. Empty turns the check off.
+    #[serde(deserialize_with = "identifiers")]
+    #[schemars(with = "String")]
+    pub partner_ca_policy_oid: Vec<ObjectIdentifier>,
+    /// Product policies that partners may sign for, separated by commas; when not stated, those of every product in the
+    /// catalog. Empty turns this check off; a partner still signs only for products whose policy its certificates carry.
+    #[serde(deserialize_with = "stated_identifiers")]
+    #[schemars(with = "Option<String>")]
+    pub partner_allowed_policy_oids: Option<Vec<ObjectIdentifier>>,
+    /// Certificate revocation lists, in PEM. Where stated, a license is refused unless a current list vouches for each
+    /// certificate.
+    #[schemars(extend("format" = "path"))]
+    pub crl_bundle_path: Option<PathBuf>,
 }
 
 /// `[license.dev]`
@@ -140,6 +165,32 @@ pub struct Development {
     /// The license file.
     #[schemars(extend("format" = "path"))]
     pub path: Option<PathBuf>,
+}
+
+/// `[license.runtime]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Runtime {
+    /// How many days past its end a license may count at most. It cuts the grace that the license grants, and extends
+    /// nothing. Not stated, the license's own grace counts.
+    pub expiry_grace_cap_days: Option<u32>,
+    /// How many days the license that was last read may stand in for one that cannot be read, and never beyond its own
+    /// end. 0 turns it off.
+    pub recovery_days: u32,
+    /// How far the clock may go back: an ISO 8601 duration such as `PT5M`, or seconds.
+    #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String")]
+    pub clock_rollback_tolerance: SignedDuration,
+    /// How many days before the license ends, or its grace, a warning is given; separated by commas.
+    #[serde(deserialize_with = "days")]
+    #[schemars(with = "String")]
+    pub warning_days: Vec<u32>,
+    /// Where the license that was last read is kept when there is no database to keep it in.
+    #[schemars(extend("format" = "path"))]
+    pub last_good_snapshot_path: Option<PathBuf>,
+    /// Where the latest time that was seen is kept when there is no database to keep it in.
+    #[schemars(extend("format" = "path"))]
+    pub last_seen_time_path: Option<PathBuf>,
 }
 
 /// `[license.command-enforcement]`
@@ -203,11 +254,15 @@ impl Server {
 }
 
 impl Config {
-    /// Where licenses may come from, and what they are verified against.
-    pub fn license_sources(&self) -> Sources {
-        let License { path, recipient, trust, dev, .. } = &self.license;
+    /// Where licenses may come from, and what they are verified against. `products` are the policies under which partners
+    /// sign for a product.
+    pub fn license_sources(&self, products: BTreeMap<String, ObjectIdentifier>) -> Sources {
+        let License { path, token, installation_owner, recipient, trust, dev, runtime, .. } = &self.license;
+        let shape = &self.deployment.shape;
+        let packaging = |value| shape.fact("packaging") == Some(value);
         Sources {
             path: path.clone(),
+            token: token.clone(),
             development: dev.path.clone().filter(|_| dev.enabled),
             recipient: recipient
                 .as_ref()
@@ -216,10 +271,30 @@ impl Config {
                 root_bundle: trust.root_ca_bundle_path.clone(),
                 signing_eku: trust.license_signing_eku.clone(),
                 required_policies: trust.required_policy_oids.clone(),
+                partners: Partners {
+                    markers: trust.partner_ca_policy_oid.clone(),
+                    allowed: trust
+                        .partner_allowed_policy_oids
+                        .clone()
+                        .unwrap_or_else(|| products.values().copied().collect()),
+                    products,
+                },
+                crl_bundle: trust.crl_bundle_path.clone(),
             },
-            public_host: self.server.public_url.as_ref().and_then(Url::host_str).map(str::to_owned),
-            installation: self.deployment.id.clone(),
-            production: self.deployment.shape.is_production(),
+            pinned: PinnedKeys::none(),
+            site: Site {
+                installation: self.deployment.id.clone(),
+                owner: installation_owner.clone(),
+                public_host: self.server.public_url.as_ref().and_then(Url::host_str).map(str::to_owned),
+                production: shape.is_production(),
+                sealed_only: packaging("server") || packaging("container"),
+            },
+            runtime: RuntimeSettings {
+                grace_cap_days: runtime.expiry_grace_cap_days,
+                recovery_days: runtime.recovery_days,
+                clock_rollback_tolerance: runtime.clock_rollback_tolerance,
+                warning_days: runtime.warning_days.clone(),
+            },
         }
     }
 
@@ -249,6 +324,23 @@ impl Default for Trust {
             root_ca_bundle_path: None,
             license_signing_eku: vec![oid::LICENSE_SIGNING_EKU],
             required_policy_oids: vec![oid::LICENSE_SIGNING_POLICY],
+            partner_ca_policy_oid: vec![oid::PARTNER_CA_POLICY],
+            partner_allowed_policy_oids: None,
+            crl_bundle_path: None,
+        }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        let standard = RuntimeSettings::standard();
+        Self {
+            expiry_grace_cap_days: standard.grace_cap_days,
+            recovery_days: standard.recovery_days,
+            clock_rollback_tolerance: standard.clock_rollback_tolerance,
+            warning_days: standard.warning_days,
+            last_good_snapshot_path: None,
+            last_seen_time_path: None,
         }
     }
 }
@@ -287,4 +379,29 @@ fn identifiers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<ObjectIdentifi
     oid::parse_list(&String::deserialize(value)?).map_err(|error| {
         D::Error::custom(format!("expected object identifiers separated by commas: {error}"))
     })
+}
+
+fn stated_identifiers<'de, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<Vec<ObjectIdentifier>>, D::Error> {
+    identifiers(value).map(Some)
+}
+
+/// `PT5M`, or a number of seconds.
+fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<SignedDuration, D::Error> {
+    let text = String::deserialize(value)?;
+    let seconds = text.trim().parse::<u32>().map(|seconds| SignedDuration::from_secs(seconds.into()));
+    let parsed = seconds.ok().or_else(|| text.trim().parse::<SignedDuration>().ok());
+    parsed.filter(|duration| !duration.is_negative()).ok_or_else(|| {
+        D::Error::custom("expected an ISO 8601 duration that is not negative, such as `PT5M`, or seconds")
+    })
+}
+
+/// Whole numbers separated by commas; none is allowed.
+fn days<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<u32>, D::Error> {
+    let text = String::deserialize(value)?;
+    let named = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    named
+        .map(|part| part.parse().map_err(|_| D::Error::custom("expected whole days separated by commas")))
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! The configuration as operators meet it: a file, an environment, and what is said about mistakes in them.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use chancery_config as config;
 use config::{Config, ConfigError, DenialStatus, LogFormat, Origin};
@@ -8,6 +8,9 @@ use descriptors::{
     coverage::{Allowlisted, GapMode},
     descriptor::{DeploymentShape, ShapePredicate},
 };
+use envelope::oid::{self, ObjectIdentifier};
+use jiff::SignedDuration;
+use license::RuntimeSettings;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -30,6 +33,11 @@ impl Folder {
     fn load(&self, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::load(Some(&self.file()), variables(environment))
     }
+}
+
+/// The policy of a product, as a catalog might state it.
+fn products() -> BTreeMap<String, ObjectIdentifier> {
+    BTreeMap::from([("chancery".to_owned(), ObjectIdentifier::new_unwrap("1.3.6.1.4.1.3"))])
 }
 
 fn variables(environment: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -61,11 +69,62 @@ fn a_file_that_says_the_least_has_the_documented_defaults() {
     let policy = config.coverage_policy();
     assert!(policy.enforced && policy.allowlist.is_empty() && policy.hard_fail_prefixes.is_empty());
     assert_eq!(policy.gaps, GapMode::Warn);
-    let sources = config.license_sources();
-    assert_eq!((sources.path, sources.development, sources.installation.as_str()), (None, None, "site-1"));
-    assert!(sources.recipient.is_none() && sources.trust.root_bundle.is_none() && !sources.production);
+    let sources = config.license_sources(products());
+    assert_eq!(
+        (sources.path, sources.development, sources.site.installation.as_str()),
+        (None, None, "site-1")
+    );
+    assert!(sources.recipient.is_none() && sources.trust.root_bundle.is_none() && !sources.site.production);
     assert_eq!(sources.trust.signing_eku.len(), 1);
     assert_eq!(sources.trust.required_policies.len(), 1);
+    let partners = sources.trust.partners;
+    assert_eq!(partners.markers, [oid::PARTNER_CA_POLICY]);
+    assert_eq!(
+        partners.allowed,
+        products().into_values().collect::<Vec<_>>(),
+        "every product of the catalog"
+    );
+    assert_eq!(partners.products, products());
+    assert!(sources.token.is_none() && sources.site.owner.is_none() && sources.trust.crl_bundle.is_none());
+    let runtime = sources.runtime;
+    assert_eq!((runtime.recovery_days, runtime.grace_cap_days), (7, None));
+    assert_eq!(runtime.clock_rollback_tolerance, SignedDuration::from_mins(5));
+    assert_eq!(runtime.warning_days, [90, 60, 30, 14, 7, 1]);
+}
+
+#[test]
+fn every_key_of_the_license_can_be_set_from_the_environment() {
+    let folder = Folder::with(LEAST);
+    let secret = folder.0.path().join("token");
+    fs::write(&secret, "eyJ.of.a.license\n").unwrap();
+    let config = folder
+        .load(&[
+            ("CHANCERY_LICENSE__TOKEN_FILE", secret.to_str().unwrap()),
+            ("CHANCERY_LICENSE__INSTALLATION_OWNER", "acme"),
+            ("CHANCERY_LICENSE__TRUST__PARTNER_CA_POLICY_OID", "1.2.3, 1.2.4"),
+            ("CHANCERY_LICENSE__TRUST__PARTNER_ALLOWED_POLICY_OIDS", ""),
+            ("CHANCERY_LICENSE__TRUST__CRL_BUNDLE_PATH", "/etc/chancery/crls.pem"),
+            ("CHANCERY_LICENSE__RUNTIME__RECOVERY_DAYS", "3"),
+            ("CHANCERY_LICENSE__RUNTIME__EXPIRY_GRACE_CAP_DAYS", "5"),
+            ("CHANCERY_LICENSE__RUNTIME__LAST_GOOD_SNAPSHOT_PATH", "/var/lib/chancery/last-good"),
+            ("CHANCERY_LICENSE__RUNTIME__LAST_SEEN_TIME_PATH", "/var/lib/chancery/last-seen"),
+            ("CHANCERY_LICENSE__RUNTIME__CLOCK_ROLLBACK_TOLERANCE", "PT1H"),
+            ("CHANCERY_LICENSE__RUNTIME__WARNING_DAYS", "30,1"),
+        ])
+        .unwrap();
+    assert!(!format!("{config:?}").contains("of.a.license"), "a token does not print");
+    assert_eq!(config.license.runtime.last_seen_time_path, Some("/var/lib/chancery/last-seen".into()));
+    assert_eq!(config.license.runtime.last_good_snapshot_path, Some("/var/lib/chancery/last-good".into()));
+    let sources = config.license_sources(products());
+    assert_eq!(sources.token.unwrap().expose_secret(), "eyJ.of.a.license");
+    assert_eq!(sources.site.owner.as_deref(), Some("acme"));
+    assert_eq!(sources.trust.partners.markers.len(), 2);
+    assert!(sources.trust.partners.allowed.is_empty(), "an empty value turns that one check off");
+    assert_eq!(sources.trust.crl_bundle, Some("/etc/chancery/crls.pem".into()));
+    let runtime = sources.runtime;
+    assert_eq!((runtime.recovery_days, runtime.grace_cap_days), (3, Some(5)));
+    assert_eq!(runtime.clock_rollback_tolerance, SignedDuration::from_hours(1));
+    assert_eq!(runtime.warning_days, [30, 1]);
 }
 
 #[test]
@@ -118,8 +177,8 @@ fn a_full_file_says_what_it_says() {
     assert_eq!((policy.gaps, policy.hard_fails("tenancy.tenants.create")), (GapMode::Deny, Some("tenancy.")));
     assert_eq!(policy.allowlisted("health.live.read").unwrap().names, Allowlisted::Prefix("health.".into()));
     assert_eq!(policy.allowlisted("tools.text.echo").unwrap().reason, "a toy");
-    let sources = config.license_sources();
-    assert!(sources.production);
+    let sources = config.license_sources(products());
+    assert!(sources.site.production);
     assert!(sources.trust.signing_eku.is_empty(), "an empty value turns that check off");
     assert_eq!(sources.trust.required_policies.len(), 2);
     let near = |name: &str| Some(folder.0.path().join(name));
@@ -130,9 +189,50 @@ fn a_full_file_says_what_it_says() {
 }
 
 #[test]
+fn how_a_license_runs_is_configured_in_the_file_or_the_environment() {
+    let standard = Folder::with(LEAST).load(&[]).unwrap().license_sources(products());
+    assert_eq!(standard.runtime, RuntimeSettings::standard());
+    assert!(!standard.site.sealed_only && standard.trust.crl_bundle.is_none());
+
+    let text = format!(
+        "{LEAST}shape = {{ packaging = \"container\" }}\n[license]\ninstallation-owner = \"acme\"\n\
+         [license.trust]\ncrl-bundle-path = \"lists.pem\"\n\
+         [license.runtime]\nexpiry-grace-cap-days = 3\nrecovery-days = 0\nclock-rollback-tolerance = \"PT1H\"\n",
+    );
+    let folder = Folder::with(&text);
+    let config = folder
+        .load(&[
+            ("CHANCERY_LICENSE__RUNTIME__WARNING_DAYS", "10, 2"),
+            ("CHANCERY_LICENSE__RUNTIME__CLOCK_ROLLBACK_TOLERANCE", "90"),
+            ("CHANCERY_LICENSE__TOKEN", "hunter2"),
+        ])
+        .unwrap();
+    let sources = config.license_sources(products());
+    assert_eq!(
+        sources.runtime,
+        RuntimeSettings {
+            grace_cap_days: Some(3),
+            recovery_days: 0,
+            clock_rollback_tolerance: SignedDuration::from_secs(90),
+            warning_days: vec![10, 2],
+        }
+    );
+    assert!(sources.site.sealed_only);
+    assert_eq!(sources.site.owner.as_deref(), Some("acme"));
+    assert_eq!(sources.trust.crl_bundle, Some(folder.0.path().join("lists.pem")));
+    assert_eq!(sources.token.as_ref().unwrap().expose_secret(), "hunter2");
+    assert!(!format!("{config:?} {sources:?}").contains("hunter2"));
+
+    let words = refusal_of("CHANCERY_LICENSE__RUNTIME__CLOCK_ROLLBACK_TOLERANCE", "-PT5M");
+    assert!(words.contains("not negative"), "{words}");
+    let words = refusal_of("CHANCERY_LICENSE__RUNTIME__WARNING_DAYS", "soon");
+    assert!(words.contains("whole days"), "{words}");
+}
+
+#[test]
 fn a_development_license_is_a_source_only_where_it_is_enabled() {
     let config = Folder::with(&format!("{LEAST}[license.dev]\npath = \"dev.lic\"\n")).load(&[]).unwrap();
-    assert_eq!(config.license_sources().development, None);
+    assert_eq!(config.license_sources(products()).development, None);
 }
 
 #[test]
@@ -160,7 +260,7 @@ fn the_environment_wins_over_the_file() {
     assert!(config.license.dev.enabled);
     assert_eq!(config.coverage_policy().hard_fail_prefixes, ["tenancy.", "identity."]);
     assert_eq!(config.coverage_policy().gaps, GapMode::Deny);
-    let trust = config.license_sources().trust;
+    let trust = config.license_sources(products()).trust;
     assert_eq!(trust.root_bundle, Some(PathBuf::from("roots.pem")), "relative to the working folder");
     assert!(trust.required_policies.is_empty());
 }

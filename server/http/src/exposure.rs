@@ -46,6 +46,7 @@ pub(crate) const COMMAND: &str = "/api/commands/{id}";
 pub(crate) const OPENAPI: &str = "/openapi.json";
 pub(crate) const ALIVE: &str = "/healthz";
 pub(crate) const READY: &str = "/readyz";
+pub(crate) const METRICS: &str = "/metrics";
 
 /// A command that is exposed.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +106,7 @@ pub(crate) fn routes<'e>(commands: impl Iterator<Item = &'e Exposed>) -> Result<
     for command in commands {
         for route in command.routes() {
             let path = by_place(route).ok_or(RouterError::Path { command: command.id(), route })?;
-            if [COMMANDS, "/api/commands/{0}", OPENAPI, ALIVE, READY].contains(&path.as_str()) {
+            if [COMMANDS, "/api/commands/{0}", OPENAPI, ALIVE, READY, METRICS].contains(&path.as_str()) {
                 return Err(RouterError::Reserved { command: command.id(), route });
             }
             match routes.entry(path).or_default().entry(route.method()) {

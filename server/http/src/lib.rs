@@ -7,6 +7,7 @@
 //! | `GET /api/commands`, `GET /api/commands/{id}` | what the caller may see, with JSON Schemas |
 //! | `/openapi.json` | what is mounted, as OpenAPI 3.1 |
 //! | `/healthz`, `/readyz` | whether the process lives, and whether it can serve |
+//! | `/metrics` | what is measured, for Prometheus |
 //!
 //! **Invariant: every answer that is not a success has the error body** of semantics 9.2, whatever layer it comes from,
 //! and every answer carries `x-correlation-id`.
@@ -31,7 +32,7 @@ mod router;
 mod serve;
 mod status;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use kernel::{Ambient, Bus, Principal, TenantId};
 
@@ -59,6 +60,8 @@ pub struct Api {
     pub limits: Limits,
     /// Who says whether the process can serve.
     pub ready: Arc<dyn Ready>,
+    /// Who knows what is measured.
+    pub metrics: Arc<dyn Measure>,
 }
 
 /// What a request may take up.
@@ -94,4 +97,10 @@ pub trait ResolveTenant: Send + Sync + 'static {
 pub trait Ready: Send + Sync + 'static {
     /// Nothing, or why it cannot: a text that is safe to show to anyone.
     fn ready(&self) -> BoxFuture<'_, Result<(), String>>;
+}
+
+/// Knows what is measured.
+pub trait Measure: Send + Sync + 'static {
+    /// All of it as it is now, as the text of `OpenMetrics` 1.0.0. Nothing in it is a secret, or a text of a request.
+    fn text(&self) -> Result<String, fmt::Error>;
 }

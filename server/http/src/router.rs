@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     Api, RouterError, caller,
     edge::{Arrival, edge},
-    exposure::{self, ALIVE, COMMAND, COMMANDS, Exposed, OPENAPI, READY},
+    exposure::{self, ALIVE, COMMAND, COMMANDS, Exposed, METRICS, OPENAPI, READY},
     failure::Failure,
     fields::Fields,
     input::{self, Gathered, Queried},
@@ -46,7 +46,8 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
         .route(COMMAND, get(inventory::show).post(command))
         .route(OPENAPI, get(async move || ([(CONTENT_TYPE, "application/json")], document)))
         .route(ALIVE, get(async || Json(json!({ "status": "ok" }))))
-        .route(READY, get(ready));
+        .route(READY, get(ready))
+        .route(METRICS, get(metrics));
     for (path, methods) in routes {
         let served = methods.into_values().fold(MethodRouter::new(), |served, (command, route)| {
             let fields = Fields::of(&command.contract.input());
@@ -138,6 +139,14 @@ async fn ready(State(mounted): State<Arc<Mounted>>) -> Answer {
     match mounted.api.ready.ready().await {
         Ok(()) => Ok(Json(json!({ "status": "ok" }))),
         Err(reason) => Err(Failure::new("not_ready", Category::Unavailable, reason)),
+    }
+}
+
+async fn metrics(State(mounted): State<Arc<Mounted>>) -> Result<impl IntoResponse, Failure> {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match mounted.api.metrics.text() {
+        Ok(text) => Ok(([(CONTENT_TYPE, OPEN_METRICS)], text)),
+        Err(_) => Err(Failure::new("internal", Category::Internal, "what is measured cannot be told")),
     }
 }
 

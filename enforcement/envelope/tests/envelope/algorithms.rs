@@ -1,6 +1,6 @@
 //! Every algorithm of semantics 3.2, each with each.
 
-use chancery_envelope::{EnvelopeError, Layer, Recipient, RecipientPublic, Stage, open};
+use chancery_envelope::{EnvelopeError, Layer, Recipient, RecipientPublic, Stage, Trust, TrustError, open};
 use openssl::{nid::Nid, pkey::PKey, rsa::Rsa};
 use serde_json::json;
 
@@ -46,7 +46,7 @@ fn authorities_may_have_any_of_the_keys_too() {
         let root = Profile { key, ..Profile::root() }.issue(None);
         let intermediate = Profile { key, ..Profile::intermediate() }.issue(Some(&root));
         let mut world = World::new();
-        world.trust = chancery_envelope::Trust::from_pem(&root.pem()).unwrap();
+        world.trust = Trust::from_pem(&root.pem()).unwrap();
         let signer = Profile::signer().issue(Some(&intermediate));
         assert!(world.open(&world.token_by(&signer, &[&intermediate])).is_ok(), "{name}");
     }
@@ -115,4 +115,31 @@ fn a_content_key_of_the_wrong_length_is_refused() {
             "{bytes}"
         );
     }
+}
+
+/// A self-signed root by the `openssl` command, which can sign certificates with RSASSA-PSS.
+fn pss_root(salt: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.pem");
+    let arguments = [
+        "req -x509 -newkey rsa:2048 -nodes -sha256 -days 1000 -subj /CN=root",
+        "-addext keyUsage=critical,keyCertSign -sigopt rsa_padding_mode:pss -sigopt rsa_mgf1_md:sha256",
+    ]
+    .join(" ");
+    let made = std::process::Command::new("openssl")
+        .args(arguments.split(' '))
+        .arg("-sigopt")
+        .arg(format!("rsa_pss_saltlen:{salt}"))
+        .arg("-keyout")
+        .arg(key)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap()
+}
+
+#[test]
+fn a_certificate_may_be_signed_with_pss_under_the_usual_parameters_only() {
+    assert!(Trust::from_pem(&pss_root("32")).is_ok());
+    assert_eq!(Trust::from_pem(&pss_root("20")).unwrap_err(), TrustError::NotARoot { position: 0 });
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -18,16 +18,24 @@ pub(crate) struct Passphrase {
 impl Passphrase {
     /// The passphrase, without the line end an editor leaves. An empty one is refused.
     pub(crate) fn read(&self) -> Result<Zeroizing<String>> {
-        let text = match &self.passphrase_file {
-            Some(file) => Zeroizing::new(read(file)?),
-            None => from_environment()?,
-        };
-        let passphrase = text.trim_end_matches(['\r', '\n']);
-        if passphrase.is_empty() {
-            bail!("use an empty passphrase");
+        match &self.passphrase_file {
+            Some(file) => from_file(file),
+            None => trimmed(&from_environment()?),
         }
-        Ok(Zeroizing::new(passphrase.to_owned()))
     }
+}
+
+/// The passphrase in a file.
+pub(crate) fn from_file(file: &Path) -> Result<Zeroizing<String>> {
+    trimmed(&Zeroizing::new(read(file)?))
+}
+
+fn trimmed(text: &str) -> Result<Zeroizing<String>> {
+    let passphrase = text.trim_end_matches(['\r', '\n']);
+    if passphrase.is_empty() {
+        bail!("use an empty passphrase");
+    }
+    Ok(Zeroizing::new(passphrase.to_owned()))
 }
 
 #[expect(

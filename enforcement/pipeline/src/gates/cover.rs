@@ -1,7 +1,4 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use audit::{Event, Metadata, Outcome, Recorder};
 use kernel::{Cx, Dispatch};
@@ -10,6 +7,7 @@ use resolver::{Exemption, Verdict, cover};
 use super::Answer;
 use crate::{
     calls::{Authorized, Covered},
+    coverage::gap,
     deciding::Deciding,
     refusal,
 };
@@ -19,8 +17,6 @@ use crate::{
 pub(crate) struct Cover<S> {
     pub(crate) deciding: Arc<Deciding>,
     pub(crate) recorder: Recorder,
-    /// Per command: whether its gap was reported.
-    pub(crate) reported: Arc<[AtomicBool]>,
     pub(crate) inner: S,
 }
 
@@ -28,11 +24,12 @@ impl<S: Dispatch<Covered>> Dispatch<Authorized> for Cover<S> {
     async fn dispatch(&self, Authorized(invocation): Authorized) -> Answer {
         let id = self.deciding.registry().entry(invocation.command).id().as_str();
         let described = self.deciding.described(invocation.command);
+        self.deciding.gaps().watch(|| invocation.cx.now());
         let descriptor = match cover(id, described, self.deciding.policy()) {
             Ok(descriptor) => Ok(descriptor),
             Err(decision) => match decision.verdict {
                 Verdict::Exempt(exemption) => {
-                    let first = || !self.reported[invocation.command.get()].swap(true, Ordering::Relaxed);
+                    let first = || self.deciding.gaps().count(invocation.command, invocation.cx.now());
                     if exemption == Exemption::WarnGap && first() {
                         // In a task of its own: it is told once, even when this caller goes away now.
                         let (recorder, event) =
@@ -59,10 +56,6 @@ impl<S: Dispatch<Covered>> Dispatch<Authorized> for Cover<S> {
 
 /// `license.command.descriptor-missing`, once per command.
 fn gap_event(cx: &Cx, id: &str, described: resolver::Described<'_>) -> Event {
-    let code = match described {
-        resolver::Described::NoContract => "MISSING_CONTRACT",
-        _ => "MISSING_DESCRIPTOR",
-    };
     Event {
         id: cx.uuid(),
         name: "license.command.descriptor-missing".to_owned(),
@@ -71,7 +64,7 @@ fn gap_event(cx: &Cx, id: &str, described: resolver::Described<'_>) -> Event {
         actor: cx.principal().actor().to_owned(),
         command: Some(id.to_owned()),
         result: Outcome::Warning,
-        error_code: Some(code.to_owned()),
+        error_code: gap(described).map(|reason| reason.as_str().to_owned()),
         duration: None,
         correlation_id: Some(cx.correlation().as_str().to_owned()),
         trace_id: None,

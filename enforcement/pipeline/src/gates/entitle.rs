@@ -18,18 +18,19 @@ pub(crate) struct Entitle<S> {
 
 impl<S: Dispatch<Entitled>> Dispatch<Covered> for Entitle<S> {
     async fn dispatch(&self, Covered { invocation, descriptor }: Covered) -> Answer {
-        let snapshot = self.deciding.license().snapshot();
+        let world = self.deciding.world();
         let permit = match descriptor {
             Err(exemption) => Permit::Exempt(exemption),
             Ok(descriptor) => {
-                let question = self.deciding.question(invocation.command, &snapshot);
-                let decision = entitle(&question, descriptor);
-                match decision.verdict {
+                let (command, tenant) = (invocation.command, invocation.cx.tenant());
+                let resolve = || entitle(&self.deciding.question(command, tenant, &world), descriptor);
+                match world.verdict(command, tenant).unwrap_or_else(|| resolve().verdict) {
                     Verdict::Allowed => Permit::Granted(descriptor),
                     Verdict::Exempt(exemption) => Permit::Exempt(exemption),
                     Verdict::Denied(reason) => {
-                        let because = decision.because.to_string();
-                        let denial = self.deciding.denial(invocation.command, reason, because, &snapshot);
+                        // The table keeps no more than the verdict; what decided is told again, for the audit.
+                        let because = resolve().because.to_string();
+                        let denial = self.deciding.denial(command, reason, because, &world.snapshot);
                         return Err(refusal::denied(denial, &invocation.cx).into());
                     }
                 }
@@ -42,6 +43,6 @@ impl<S: Dispatch<Entitled>> Dispatch<Covered> for Entitle<S> {
                 Permit::Exempt(exemption) => exemption.as_str(),
             },
         );
-        self.inner.dispatch(Entitled { invocation, permit, snapshot }).await
+        self.inner.dispatch(Entitled { invocation, permit, world }).await
     }
 }

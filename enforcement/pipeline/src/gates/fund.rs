@@ -176,11 +176,11 @@ impl<S> Fund<S> {
     ) -> Result<Funds, Unfunded> {
         let cx = &call.invocation.cx;
         let now = cx.now();
-        let question = self.deciding.question(call.invocation.command, &call.snapshot);
+        let question = self.deciding.question(call.invocation.command, cx.tenant(), &call.world);
         let dues = descriptor
             .quotas()
             .iter()
-            .map(|quota| self.due(*quota, &question, &call.snapshot, now))
+            .map(|quota| self.due(*quota, &question, &call.world.snapshot, now))
             .collect::<Result<Vec<_>, _>>()?;
         let weight = descriptor.cost().units().map(NonZeroU64::from);
         // A call for no tenant counts against the platform alone.
@@ -274,7 +274,7 @@ impl<S> Fund<S> {
             call.invocation.command,
             Reason::QuotaExceeded,
             unfunded.because,
-            &call.snapshot,
+            &call.world.snapshot,
         );
         denial.resets_at = unfunded.resets_at;
         refusal::denied(denial, &call.invocation.cx).into()

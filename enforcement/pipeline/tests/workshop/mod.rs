@@ -222,6 +222,19 @@ impl Handle<Polish> for Workshop {
     }
 }
 
+/// Sell the workshop. Whoever does so has signed in just now.
+#[derive(Command, Serialize, Deserialize, JsonSchema)]
+#[command("workshop.chairs.sell", Workshop -> u32)]
+#[access(permission = WORK, max_age = "15m")]
+#[license]
+pub(crate) struct Sell {}
+
+impl Handle<Sell> for Workshop {
+    async fn handle(&self, _cx: &Cx, _command: Sell) -> Result<u32, Broken> {
+        Ok(self.run())
+    }
+}
+
 /// Sketch a chair. Its author forgot the license.
 #[derive(Command, Serialize, Deserialize, JsonSchema)]
 #[command("workshop.chairs.sketch", Workshop -> u32)]

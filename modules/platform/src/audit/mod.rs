@@ -1,3 +1,4 @@
-//! What happened.
+//! What happened, and whether it is still what was recorded.
 
 pub mod query;
+pub mod verify;

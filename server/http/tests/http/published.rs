@@ -107,7 +107,8 @@ fn routes_that_do_not_fit_together_refuse_to_start() {
     {
         assert!(matches!(refusal(&[HttpRoute::new(Method::GET, path)]), RouterError::Path { .. }), "{path}");
     }
-    for path in ["/healthz", "/readyz", "/openapi.json", "/api/commands", "/api/commands/{name}"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/commands", "/api/commands/{name}"]
+    {
         assert!(
             matches!(refusal(&[HttpRoute::new(Method::GET, path)]), RouterError::Reserved { .. }),
             "{path}"

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, DenialStatus, Limits, Ready, ResolveTenant, TENANTS_ACT, Unavailable,
+    Api, Authenticate, BoxFuture, DenialStatus, Limits, Measure, Ready, ResolveTenant, TENANTS_ACT,
+    Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
@@ -32,6 +33,7 @@ pub(crate) fn api(commands: Commands, demo: Demo) -> Api {
         denial_status: DenialStatus::ByReason,
         limits: Limits { max_body_bytes: 1024, request_timeout: Duration::from_secs(5) },
         ready: Arc::new(Always),
+        metrics: Arc::new(One),
     }
 }
 
@@ -63,6 +65,14 @@ struct Slugs;
 impl ResolveTenant for Slugs {
     fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<TenantId>, Unavailable>> {
         Box::pin(async move { Ok((slug == "acme").then_some(ACME)) })
+    }
+}
+
+struct One;
+
+impl Measure for One {
+    fn text(&self) -> Result<String, std::fmt::Error> {
+        Ok("one 1\n# EOF\n".to_owned())
     }
 }
 

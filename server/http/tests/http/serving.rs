@@ -44,6 +44,14 @@ async fn a_process_that_cannot_serve_is_alive_and_says_why() {
 }
 
 #[tokio::test]
+async fn what_is_measured_is_told_to_anyone_in_the_text_of_prometheus() {
+    let server = Server::start().await;
+    let answer = server.get("/metrics").await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "one 1\n# EOF\n"));
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+}
+
+#[tokio::test]
 async fn a_call_is_stopped_at_the_deadline_of_its_request() {
     let mut api = api(Commands::none(), Demo::default());
     api.limits.request_timeout = Duration::from_millis(100);

@@ -1,0 +1,207 @@
+//! What it costs to link events: the audit sink beside plain batched inserts of the same rows.
+
+use std::{fs, process::Command as Process, thread, time::Instant};
+
+use audit::{Event, MIGRATIONS, Metadata, Outcome, Range, SafeValue, Sink as _, SqlSink};
+use jiff::Timestamp;
+use kernel::Ambient;
+use store::sqlx::{self, AssertSqlSafe};
+use store::{Options, Store};
+
+/// What the recorder offers its sink at once.
+const BATCH: usize = 256;
+/// Batches of one measurement.
+const BATCHES: usize = 20;
+/// Measurements; plain and chained take turns, so that both meet the same machine.
+const ROUNDS: usize = 15;
+/// Rows of one statement, as many as the sink's.
+const ROWS: usize = 64;
+const COLUMNS: usize = 14;
+
+/// The same columns without what the chain needs, and indexes for the same queries.
+const PLAIN: &str = "
+    CREATE TABLE plain_event (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, time BIGINT NOT NULL, tenant TEXT, actor TEXT NOT NULL, command TEXT,
+        module TEXT, result TEXT NOT NULL, error_code TEXT, duration BIGINT, correlation_id TEXT, trace_id TEXT,
+        span_id TEXT, metadata TEXT NOT NULL
+    );
+    CREATE INDEX plain_event_time ON plain_event (time, id);
+    CREATE INDEX plain_event_tenant ON plain_event (tenant, time, id);
+    CREATE INDEX plain_event_trace ON plain_event (trace_id);
+";
+
+fn main() {
+    println!("{}, {}, {} cores", Ambient::system().now().strftime("%F"), processor(), cores());
+    println!("{}", compiler());
+    println!(
+        "Events per second in transactions of {BATCH}: median of {ROUNDS} rounds of {BATCHES} transactions."
+    );
+    println!("Share: median over the rounds of chained by plain, which take turns.");
+    println!("SQLite waits for the disk, PostgreSQL (a private cluster, fsync off) does not.\n");
+    println!("{:<44}{:>10}{:>10}{:>8}", "", "plain", "chained", "share");
+    let sqlite = kit::Database::sqlite();
+    kit::run(compare("SQLite", sqlite.url(), 1));
+    let postgres = kit::run(kit::Database::postgres());
+    kit::run(compare("PostgreSQL", postgres.url(), 1));
+    kit::run(compare("PostgreSQL", postgres.url(), 4));
+}
+
+async fn compare(engine: &str, url: &str, writers: usize) {
+    for scopes in [1, 16, 256] {
+        let store = Store::open(url, Options::default()).await.expect("a fresh database");
+        store.migrate(MIGRATIONS).await.expect("the tables of the audit");
+        let plain_table = format!("DROP TABLE IF EXISTS plain_event; {PLAIN}");
+        let mut work = store.begin().await.expect("a unit of work");
+        sqlx::raw_sql(AssertSqlSafe(plain_table)).execute(&mut *work).await.expect("the plain table");
+        work.commit().await.expect("the plain table");
+
+        let ambient = Ambient::system();
+        let (mut plain, mut chained) = (Vec::new(), Vec::new());
+        for round in 0..=ROUNDS {
+            let with = |kind| batches_of(&ambient, writers, scopes, kind);
+            let by_plain = measure(&store, with("plain"), async |store, batches| {
+                for batch in batches {
+                    insert(&store, &batch).await;
+                }
+            });
+            plain.push(by_plain.await);
+            let by_chain = measure(&store, with("chain"), async |store, batches| {
+                let mut sink = SqlSink::new(store);
+                for batch in batches {
+                    sink.write(&batch).await.expect("the sink takes every batch");
+                }
+            });
+            chained.push(by_chain.await);
+            if round == 0 {
+                // The first only warms up.
+                plain.clear();
+                chained.clear();
+            }
+        }
+        let share = median(plain.iter().zip(&chained).map(|(plain, chained)| chained / plain).collect());
+        let (plain, chained) = (median(plain), median(chained));
+        let name = format!("{engine}, {}, {}", count(writers, "writer"), count(scopes, "scope"));
+        println!("{name:<44}{plain:>10.0}{chained:>10.0}{share:>8.2}");
+    }
+    let store = Store::open(url, Options::default()).await.expect("the same database");
+    let start = clock();
+    let verified =
+        audit::AuditLog::new(store).verify(&Range::default(), &[]).await.expect("a look at every link");
+    assert!(verified.intact, "{:?}", verified.broken);
+    let speed = per_second(verified.events, start);
+    println!("{:<54}{speed:>10.0}", format!("{engine}, verifying {} events", verified.events));
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What each writer is to write: events of scopes of its own.
+fn batches_of(ambient: &Ambient, writers: usize, scopes: usize, kind: &str) -> Vec<Vec<Vec<Event>>> {
+    let batch = |writer: usize| {
+        (0..BATCH).map(|n| event(ambient, &format!("{kind}-{writer}-{}", n % scopes))).collect()
+    };
+    (0..writers).map(|writer| (0..BATCHES).map(|_| batch(writer)).collect()).collect()
+}
+
+/// A denial as the gates record it.
+fn event(ambient: &Ambient, tenant: &str) -> Event {
+    let time: Timestamp = ambient.now();
+    let id = ambient.uuid();
+    Event {
+        id,
+        name: "license.command.denied".to_owned(),
+        time,
+        tenant: Some(tenant.to_owned()),
+        actor: "operator:01999999-9999-7999-8999-999999999999".to_owned(),
+        command: Some("tenancy.tenants.create".to_owned()),
+        result: Outcome::PolicyDenied,
+        error_code: Some("NOT_ENTITLED".to_owned()),
+        duration: Some(std::time::Duration::from_micros(217)),
+        correlation_id: Some(id.to_string()),
+        trace_id: Some(id.simple().to_string()),
+        span_id: Some("00f067aa0ba902b7".to_owned()),
+        metadata: Metadata::new()
+            .with("deploymentId", SafeValue::text("bench"))
+            .with("licenseStatus", SafeValue::text("ACTIVE"))
+            .with("entitlementKey", SafeValue::text("chancery.tenancy.tenants.create"))
+            .with("licenseId", SafeValue::text("L-2026-000017")),
+    }
+}
+
+async fn measure<W>(store: &Store, work: Vec<Vec<Vec<Event>>>, write: W) -> f64
+where
+    W: AsyncFn(Store, Vec<Vec<Event>>),
+{
+    let events: usize = work.iter().flatten().map(Vec::len).sum();
+    let start = clock();
+    let writers = work.into_iter().map(|batches| write(store.clone(), batches));
+    futures_util::future::join_all(writers).await;
+    per_second(events as u64, start)
+}
+
+async fn insert(store: &Store, events: &[Event]) {
+    let mut work = store.begin().await.expect("a unit of work");
+    for rows in events.chunks(ROWS) {
+        let row = |row: usize| {
+            let places: Vec<_> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
+            format!("({})", places.join(", "))
+        };
+        let places: Vec<_> = (0..rows.len()).map(row).collect();
+        let sql = format!(
+            "INSERT INTO plain_event (id, name, time, tenant, actor, command, module, result, error_code, duration,
+             correlation_id, trace_id, span_id, metadata) VALUES {}",
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for event in rows {
+            query = query
+                .bind(event.id.to_string())
+                .bind(&event.name)
+                .bind(event.time.as_microsecond())
+                .bind(&event.tenant)
+                .bind(&event.actor)
+                .bind(&event.command)
+                .bind(event.module())
+                .bind(event.result.as_str())
+                .bind(&event.error_code)
+                .bind(event.duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+                .bind(&event.correlation_id)
+                .bind(&event.trace_id)
+                .bind(&event.span_id)
+                .bind(serde_json::to_string(&event.metadata).expect("metadata is JSON"));
+        }
+        query.execute(&mut *work).await.expect("the rows are taken");
+    }
+    work.commit().await.expect("the rows are kept");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer events than a float counts exactly")]
+fn per_second(events: u64, start: Instant) -> f64 {
+    events as f64 / start.elapsed().as_secs_f64()
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures with the machine's clock")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+fn processor() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    model.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.to_owned())
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn compiler() -> String {
+    let answer = Process::new("rustc").arg("--version").output().map(|output| output.stdout);
+    String::from_utf8_lossy(&answer.unwrap_or_default()).trim().to_owned()
+}
