@@ -32,9 +32,10 @@ pub use metered::{
     SqlQuota, TenantShare, Usage,
 };
 pub use outcome::{
-    Claim, ClaimGuard, ClaimRequest, Lifetimes, MemoryOutcomes, OutcomeError, OutcomeStore, SqlOutcomes,
+    Claim, ClaimGuard, ClaimRequest, LARGEST_OUTCOME, Lifetimes, MemoryOutcomes, OutcomeError, OutcomeStore,
+    SqlOutcomes,
 };
-pub use period::{Period, PeriodError, Window};
+pub use period::{Period, PeriodError, Window, Windows};
 pub use projection::Projection;
 
 use store::Migration;

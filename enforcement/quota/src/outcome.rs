@@ -52,6 +52,12 @@ pub struct Lifetimes {
     pub stored: Duration,
 }
 
+/// The largest outcome that is kept, in bytes.
+pub const LARGEST_OUTCOME: usize = 256 * 1024;
+
+/// What is kept of an outcome that is too large: no JSON is empty.
+const UNKEPT: &str = "";
+
 /// What became of asking.
 #[derive(Debug)]
 pub enum Claim {
@@ -59,10 +65,19 @@ pub enum Claim {
     New(ClaimGuard),
     /// It has run; this is its outcome.
     Replay(String),
+    /// It has run; its outcome was larger than [`LARGEST_OUTCOME`] and was not kept.
+    Unkept,
     /// Somebody is running it at this moment.
     InFlight,
     /// The key was used for another body.
     Mismatch,
+}
+
+impl Claim {
+    /// For implementations of [`OutcomeStore`]: it has run, and this is what [`ClaimGuard`] had stored.
+    pub fn stored(outcome: String) -> Self {
+        if outcome == UNKEPT { Self::Unkept } else { Self::Replay(outcome) }
+    }
 }
 
 /// The right to run a call. Dropped unsettled, it is abandoned in the background.
@@ -83,13 +98,14 @@ impl ClaimGuard {
         Self { obligation: Obligation::new(settle) }
     }
 
-    /// Stores the outcome, as JSON, for the repeats.
+    /// Stores the outcome, as JSON, for the repeats; or, where it is too large, that it was.
     ///
     /// # Errors
     ///
     /// [`OutcomeError::Expired`] when the claim has meanwhile gone to somebody else.
     pub async fn complete(self, outcome: String) -> Result<(), OutcomeError> {
-        self.obligation.settle(Some(outcome)).await
+        let kept = if outcome.len() > LARGEST_OUTCOME { UNKEPT.to_owned() } else { outcome };
+        self.obligation.settle(Some(kept)).await
     }
 
     /// Lets the next caller with this key run.

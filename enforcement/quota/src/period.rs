@@ -1,10 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, date};
 use jiff::fmt::temporal::SpanParser;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
+use jiff::{Span, Timestamp, Zoned};
 
 /// How long a metered window lasts: a positive ISO-8601 period such as `P1M`, `P7D` or `PT1H`.
 #[derive(Debug, Clone, Copy)]
@@ -69,30 +69,63 @@ impl fmt::Display for Period {
     }
 }
 
+/// Where the windows of every period begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Windows {
+    /// At the instant from which the license is valid, in UTC.
+    OfLicense,
+    /// Where the calendar of this time zone begins a year, a month, a week (on Monday), a day or an hour.
+    OfCalendar(TimeZone),
+}
+
+impl Windows {
+    /// The window that contains `now`.
+    pub fn at(&self, period: Period, license: Timestamp, now: Timestamp) -> Result<Window, PeriodError> {
+        match self {
+            Self::OfLicense => period.window_at(license, now),
+            Self::OfCalendar(zone) => period.calendar_window_at(zone, now),
+        }
+    }
+}
+
 impl Period {
     /// The window that contains `now`, among those that follow each other before and after `anchor`, in UTC.
     ///
     /// Every edge is `anchor + k × period`, counted from the anchor: from 31 January by months, windows begin on
     /// 28 February and again on 31 March.
     pub fn window_at(self, anchor: Timestamp, now: Timestamp) -> Result<Window, PeriodError> {
-        let anchor = TimeZone::UTC.to_datetime(anchor);
-        let now = TimeZone::UTC.to_datetime(now);
-        let mut k = self.periods_between(anchor, now);
+        self.window(&anchor.to_zoned(TimeZone::UTC), now)
+    }
+
+    /// The window that contains `now`, among those that the calendar of a time zone gives: from midnight to midnight for
+    /// `P1D`, also where that is 23 or 25 hours. Hours and less are of the clock that never steps.
+    pub fn calendar_window_at(self, zone: &TimeZone, now: Timestamp) -> Result<Window, PeriodError> {
+        /// A year, a month, a day and an hour begin here.
+        const NEW_YEAR: Date = date(1970, 1, 1);
+        /// A week begins here.
+        const MONDAY: Date = date(1970, 1, 5);
+        let weekly = self.0.get_weeks() != 0 && self.0.get_months() == 0 && self.0.get_years() == 0;
+        let anchor = if weekly { MONDAY } else { NEW_YEAR };
+        self.window(&anchor.to_zoned(zone.clone())?, now)
+    }
+
+    fn window(self, anchor: &Zoned, now: Timestamp) -> Result<Window, PeriodError> {
+        let mut k = self.periods_between(anchor.timestamp(), now);
         while self.edge(anchor, k)? > now {
             k -= 1;
         }
         while self.edge(anchor, k + 1)? <= now {
             k += 1;
         }
-        Ok(Window { start: instant(self.edge(anchor, k)?)?, end: instant(self.edge(anchor, k + 1)?)? })
+        Ok(Window { start: self.edge(anchor, k)?, end: self.edge(anchor, k + 1)? })
     }
 
-    fn edge(self, anchor: DateTime, k: i64) -> Result<DateTime, PeriodError> {
-        Ok(anchor.checked_add(self.0.checked_mul(k)?)?)
+    fn edge(self, anchor: &Zoned, k: i64) -> Result<Timestamp, PeriodError> {
+        Ok(anchor.checked_add(self.0.checked_mul(k)?)?.timestamp())
     }
 
     /// How many periods fit between the two, give or take one for the unequal lengths of months and years.
-    fn periods_between(self, anchor: DateTime, now: DateTime) -> i64 {
+    fn periods_between(self, anchor: Timestamp, now: Timestamp) -> i64 {
         let elapsed = now.duration_since(anchor).as_nanos();
         // Out of i64 is out of the calendar, which `edge` reports.
         i64::try_from(elapsed.div_euclid(self.mean_nanoseconds())).unwrap_or(i64::MAX)
@@ -111,8 +144,4 @@ impl Period {
         let microseconds = milliseconds * 1000 + i128::from(span.get_microseconds());
         microseconds * 1000 + i128::from(span.get_nanoseconds())
     }
-}
-
-fn instant(edge: DateTime) -> Result<Timestamp, PeriodError> {
-    Ok(TimeZone::UTC.to_timestamp(edge)?)
 }

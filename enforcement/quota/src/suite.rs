@@ -89,6 +89,7 @@ macro_rules! outcome_store_suite {
             a_claim_whose_caller_died_expires
             an_expired_claim_that_was_taken_over_cannot_be_settled
             a_stored_outcome_is_forgotten_in_time
+            an_outcome_too_large_to_keep_is_not_made_again
         }
     };
 }

@@ -81,7 +81,9 @@ fn every_intent_is_carried_out_once_and_by_one_at_a_time() {
                 })
             })
             .collect();
-        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        for caller in callers {
+            caller.join().unwrap();
+        }
         let mut carried_out = fate.carried_out.lock().unwrap().clone();
         carried_out.sort_unstable();
         assert_eq!(carried_out, [0, 1, 2], "nobody is left behind");
@@ -104,7 +106,9 @@ fn a_turn_that_dies_denies_who_waits_and_the_next_caller_is_served() {
                 })
             })
             .collect();
-        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        for caller in callers {
+            caller.join().unwrap();
+        }
         let mut turn = hand_in(&queue, &fate, 2).expect("nobody has the turn any more");
         while let Some(batch) = turn.next() {
             carry_out(&fate, batch);

@@ -1,7 +1,7 @@
 //! Windows of a period.
 
-use chancery_quota::{Period, PeriodError, Window};
-use jiff::{SignedDuration, Timestamp};
+use chancery_quota::{Period, PeriodError, Window, Windows};
+use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
 use proptest::prelude::*;
 
 fn at(text: &str) -> Timestamp {
@@ -39,6 +39,52 @@ fn windows_follow_each_other_from_the_anchor() {
     for (period, anchor, now, start, end) in table {
         let expected = (start.to_owned(), end.to_owned());
         assert_eq!(window(period, anchor, now), expected, "{period} from {anchor} at {now}");
+    }
+}
+
+#[test]
+fn calendar_windows_begin_where_the_calendar_does() {
+    #[rustfmt::skip]
+    let table = [
+        // period  zone                 now                      start                   end
+        ("P1M",  "UTC",              "2024-02-29T23:59:59Z", "2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"),
+        ("P1Y",  "UTC",              "2024-02-29T12:00:00Z", "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),
+        ("P3M",  "UTC",              "2026-05-15T00:00:00Z", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z"),
+        ("P1W",  "UTC",              "2026-01-11T23:59:59Z", "2026-01-05T00:00:00Z", "2026-01-12T00:00:00Z"),
+        ("PT1H", "UTC",              "2026-01-01T10:20:00Z", "2026-01-01T10:00:00Z", "2026-01-01T11:00:00Z"),
+        ("P1D",  "UTC",              "1969-12-31T23:00:00Z", "1969-12-31T00:00:00Z", "1970-01-01T00:00:00Z"),
+        // A day of 23 hours, and one of 25.
+        ("P1D",  "Europe/Berlin",    "2026-03-29T12:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+        ("P1D",  "America/New_York", "2026-11-01T12:00:00Z", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+        // Both hours that the clock shows as one.
+        ("PT1H", "America/New_York", "2026-11-01T05:30:00Z", "2026-11-01T05:00:00Z", "2026-11-01T06:00:00Z"),
+        ("PT1H", "America/New_York", "2026-11-01T06:30:00Z", "2026-11-01T06:00:00Z", "2026-11-01T07:00:00Z"),
+        // Midnight that does not exist: the day begins at one.
+        ("P1D",  "America/Sao_Paulo", "2018-11-04T12:00:00Z", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"),
+        // A day that never was.
+        ("P1D",  "Pacific/Apia",     "2011-12-31T00:00:00Z", "2011-12-30T10:00:00Z", "2011-12-31T10:00:00Z"),
+    ];
+    for (period, zone, now, start, end) in table {
+        let windows = Windows::OfCalendar(TimeZone::get(zone).unwrap());
+        let window = windows.at(period.parse().unwrap(), Timestamp::UNIX_EPOCH, at(now)).unwrap();
+        assert_eq!(window, Window { start: at(start), end: at(end) }, "{period} in {zone} at {now}");
+    }
+}
+
+/// Walks from the anchor one window after the other.
+fn slowly(period: Span, zone: &TimeZone, anchor: Timestamp, now: Timestamp) -> Window {
+    let anchor = anchor.to_zoned(zone.clone());
+    let edge = |k: i64| anchor.checked_add(period.checked_mul(k).unwrap()).unwrap().timestamp();
+    let mut k = 0;
+    loop {
+        let (start, end) = (edge(k), edge(k + 1));
+        if now < start {
+            k -= 1;
+        } else if now >= end {
+            k += 1;
+        } else {
+            return Window { start, end };
+        }
     }
 }
 
@@ -93,5 +139,42 @@ proptest! {
     fn the_anchor_is_where_a_window_starts(period in periods(), anchor in instants()) {
         let period: Period = period.parse().unwrap();
         prop_assert_eq!(period.window_at(anchor, anchor).unwrap().start, anchor);
+    }
+
+    #[test]
+    fn the_window_is_the_one_a_slow_walk_finds(
+        period in prop_oneof![
+            (1..6_u32).prop_map(|n| format!("P{n}M")),
+            (1..30_u32).prop_map(|n| format!("P{n}D")),
+            (1..3_u32).prop_map(|n| format!("P{n}Y")),
+            (1..5_u32).prop_map(|n| format!("P{n}W")),
+            (6..100_u32).prop_map(|n| format!("PT{n}H")),
+            (1..3_u32, 1..9_u32, 1..30_u32).prop_map(|(m, d, h)| format!("P{m}M{d}DT{h}H")),
+        ],
+        anchor in 1_700_000_000..1_800_000_000_i64,
+        distance in -60_000_000..60_000_000_i64,
+    ) {
+        let now = Timestamp::from_second(anchor + distance).unwrap();
+        let anchor = Timestamp::from_second(anchor).unwrap();
+        let span: Span = period.parse().unwrap();
+        let period: Period = period.parse().unwrap();
+        let expected = slowly(span, &TimeZone::UTC, anchor, now);
+        prop_assert_eq!(Windows::OfLicense.at(period, anchor, now).unwrap(), expected);
+    }
+
+    #[test]
+    fn calendar_windows_partition_time_in_every_zone(
+        period in periods(),
+        zone in prop::sample::select(vec!["UTC", "America/New_York", "Europe/London", "Australia/Lord_Howe", "Pacific/Apia"]),
+        now in 0..4_000_000_000_i64,
+        step in -1_000_000..1_000_000_i64,
+    ) {
+        let period: Period = period.parse().unwrap();
+        let zone = TimeZone::get(zone).unwrap();
+        let at = |second| period.calendar_window_at(&zone, Timestamp::from_second(second).unwrap()).unwrap();
+        let (window, other) = (at(now), at(now + step));
+        prop_assert!(window.start.as_second() <= now && now < window.end.as_second() + 1);
+        // A clock that steps finds the same window or one that does not overlap it.
+        prop_assert!(window == other || window.end <= other.start || other.end <= window.start);
     }
 }

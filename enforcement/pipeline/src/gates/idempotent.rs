@@ -53,6 +53,11 @@ impl<S: Dispatch<Fresh>> Dispatch<Admitted> for Idempotent<S> {
                 })?;
                 entry.decode_output(value)
             }
+            Claim::Unkept => Err(refuse(
+                "outcome_not_kept",
+                Category::Conflict,
+                "the call with this idempotency key was made; its outcome was too large to be kept",
+            )),
             Claim::InFlight => Err(refuse(
                 "idempotency_key_in_use",
                 Category::Conflict,

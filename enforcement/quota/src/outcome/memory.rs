@@ -51,7 +51,7 @@ impl OutcomeStore for MemoryOutcomes {
         ledger.entries.retain(|_, entry| entry.expires_at > now.as_microsecond());
         let claim = match ledger.entries.get(&key) {
             Some(entry) if entry.fingerprint != fingerprint => Claim::Mismatch,
-            Some(Entry { outcome: Some(outcome), .. }) => Claim::Replay(outcome.clone()),
+            Some(Entry { outcome: Some(outcome), .. }) => Claim::stored(outcome.clone()),
             Some(Entry { outcome: None, .. }) => Claim::InFlight,
             None => {
                 let ticket = ledger.next_ticket;

@@ -92,7 +92,7 @@ impl OutcomeStore for SqlOutcomes {
                     .await?;
             Ok(match found {
                 Some((theirs, _)) if theirs != fingerprint => Claim::Mismatch,
-                Some((_, Some(outcome))) => Claim::Replay(outcome),
+                Some((_, Some(outcome))) => Claim::stored(outcome),
                 // A row that is gone again was abandoned since we collided with it: its caller has only just ended.
                 Some((_, None)) | None => Claim::InFlight,
             })

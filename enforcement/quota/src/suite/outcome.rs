@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::eventually;
-use crate::{Claim, ClaimGuard, ClaimRequest, Lifetimes, OutcomeError, OutcomeStore};
+use crate::{Claim, ClaimGuard, ClaimRequest, LARGEST_OUTCOME, Lifetimes, OutcomeError, OutcomeStore};
 
 type Store = Arc<dyn OutcomeStore>;
 
@@ -128,4 +128,15 @@ pub async fn a_stored_outcome_is_forgotten_in_time(store: Store) {
     take(&store, REQUEST, NOON).await.complete(OUTCOME.to_owned()).await.unwrap();
     assert!(matches!(ask(&store, REQUEST, NOON + LIFETIMES.pending).await, Claim::Replay(_)));
     take(&store, REQUEST, NOON + LIFETIMES.stored).await.abandon().await.unwrap();
+}
+
+pub async fn an_outcome_too_large_to_keep_is_not_made_again(store: Store) {
+    let largest = "1".repeat(LARGEST_OUTCOME);
+    take(&store, REQUEST, NOON).await.complete(largest.clone()).await.unwrap();
+    assert!(matches!(ask(&store, REQUEST, NOON).await, Claim::Replay(outcome) if outcome == largest));
+    let other = ClaimRequest { key: "key-2", ..REQUEST };
+    take(&store, other, NOON).await.complete(largest + "1").await.unwrap();
+    assert!(matches!(ask(&store, other, NOON).await, Claim::Unkept));
+    let mismatch = ClaimRequest { fingerprint: "body-2", ..other };
+    assert!(matches!(ask(&store, mismatch, NOON).await, Claim::Mismatch));
 }
