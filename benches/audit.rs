@@ -1,10 +1,13 @@
 //! What it costs to link events: the audit sink beside plain batched inserts of the same rows.
 
-use std::{fs, process::Command as Process, thread, time::Instant};
+mod machine;
+
+use std::time::Instant;
 
 use audit::{Event, MIGRATIONS, Metadata, Outcome, Range, SafeValue, Sink as _, SqlSink};
 use jiff::Timestamp;
 use kernel::Ambient;
+use machine::{clock, introduce};
 use store::sqlx::{self, AssertSqlSafe};
 use store::{Options, Store};
 
@@ -31,8 +34,7 @@ const PLAIN: &str = "
 ";
 
 fn main() {
-    println!("{}, {}, {} cores", Ambient::system().now().strftime("%F"), processor(), cores());
-    println!("{}", compiler());
+    introduce();
     println!(
         "Events per second in transactions of {BATCH}: median of {ROUNDS} rounds of {BATCHES} transactions."
     );
@@ -184,24 +186,4 @@ fn per_second(events: u64, start: Instant) -> f64 {
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench measures with the machine's clock")]
-fn clock() -> Instant {
-    Instant::now()
-}
-
-fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.to_owned())
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn compiler() -> String {
-    let answer = Process::new("rustc").arg("--version").output().map(|output| output.stdout);
-    String::from_utf8_lossy(&answer.unwrap_or_default()).trim().to_owned()
 }

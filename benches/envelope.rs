@@ -1,6 +1,8 @@
 //! What opening a license costs: whole, and beside the same primitives called bare through the same libraries.
 
-use std::{fs, hint::black_box, process::Command as Process, thread, time::Instant};
+mod machine;
+
+use std::hint::black_box;
 
 use envelope::{Claims, Crls, Recipient, Trust, jose, oid, path};
 use forge::{
@@ -11,6 +13,7 @@ use forge::{
 };
 use jiff::{SignedDuration, Timestamp};
 use josekit::jwe::{ECDH_ES_A256KW, JweDecrypter, RSA_OAEP_256};
+use machine::{clock, introduce};
 use openssl::{
     bn::BigNumContext,
     ec::{EcGroup, EcKey, EcPoint},
@@ -29,8 +32,8 @@ const CLAIMS: usize = 4 * 1024;
 const KEY_ID: &str = "site-1-2026";
 
 fn main() {
-    println!("{}, {}, {} cores", today(), processor(), cores());
-    println!("{}, {}", compiler(), openssl::version::version());
+    introduce();
+    println!("{}", openssl::version::version());
     println!("One thread. Microseconds: median and 99th percentile of {ROUNDS} rounds.");
     println!(
         "Claims of {CLAIMS} bytes; x5c of signer and intermediate, the root from the bundle, a list by each."
@@ -331,29 +334,4 @@ fn public(entity: &Entity) -> PKey<Public> {
 fn der_of(signature: &[u8]) -> Vec<u8> {
     let (r, s) = signature.split_at(signature.len() / 2);
     der::sequence(&[&der::integer(r), &der::integer(s)])
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench measures with the machine's clock")]
-fn clock() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench says on which day it ran")]
-fn today() -> String {
-    Timestamp::now().strftime("%F").to_string()
-}
-
-fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.to_owned())
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn compiler() -> String {
-    let answer = Process::new("rustc").arg("--version").output().map(|output| output.stdout);
-    String::from_utf8_lossy(&answer.unwrap_or_default()).trim().to_owned()
 }

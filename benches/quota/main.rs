@@ -5,12 +5,16 @@
 
 mod durable;
 mod exactness;
+#[path = "../machine.rs"]
+mod machine;
 mod memory;
 mod peers;
 
-use std::{fs, num::NonZeroU64, process::Command, thread, time::Duration, time::Instant};
+use std::{num::NonZeroU64, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+pub(crate) use machine::clock;
+use machine::introduce;
 use quota::{Charge, TenantShare, Window};
 
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_900_000_000, 0);
@@ -23,7 +27,8 @@ fn main() {
     if part.as_deref() == Some("worker") {
         return exactness::worker(&arguments.collect::<Vec<_>>());
     }
-    println!("{}, {} cores; {}\n", processor(), cores(), compiler());
+    introduce();
+    println!();
     let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     if wanted("memory") {
         memory::run();
@@ -47,26 +52,6 @@ pub(crate) fn charge(tenant: &str, limit: u64) -> Charge<'_> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures with the machine's clock")]
-pub(crate) fn clock() -> Instant {
-    Instant::now()
-}
-
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
-}
-
-fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    model.map_or_else(|| "an unknown processor".to_owned(), |(_, name)| name.to_owned())
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn compiler() -> String {
-    let answer = Command::new("rustc").arg("--version").output().map(|output| output.stdout);
-    String::from_utf8_lossy(&answer.unwrap_or_default()).trim().to_owned()
 }

@@ -32,7 +32,7 @@ pub struct Step {
     pub decided: bool,
 }
 
-/// Explains the answer that [`decide`] gives.
+/// Explains the answer that [`decide`](crate::decide) gives.
 pub fn explain<'a>(question: &Question<'a>) -> Explanation<'a> {
     let mut steps = Vec::new();
     let decision = walk(question, &mut |place, found| {
