@@ -37,9 +37,18 @@ fn an_edition_is_expanded_through_the_catalog_and_the_templates_own_words_win() 
         grant,
         json!({
             "products": { "chancery": { "edition": "scale", "modules": ["tenancy"] } },
-            "features": { "tenancy.subtenants.v1": true },
+            "features": {
+                "tenancy.custom-domains.v1": true,
+                "tenancy.self-signup.v1": true,
+                "tenancy.subtenants.v1": true,
+            },
             "commands": { "allow": [], "deny": [] },
-            "quotas": { "tenancy.exports.max": 1000 },
+            "quotas": {
+                "tenancy.exports.max": 1000,
+                "tenants.depth.max": 3,
+                "tenants.root.max": 250,
+                "tenants.total.max": 5000,
+            },
         })
     );
 
@@ -51,8 +60,10 @@ fn an_edition_is_expanded_through_the_catalog_and_the_templates_own_words_win() 
     }
     done(&desk.issue(CATALOG));
     let grant = serde_json::to_value(desk.open().grant).unwrap();
-    assert_eq!(grant["quotas"], json!({ "tenancy.exports.max": 5000 }));
-    assert_eq!(grant["features"], json!({ "tenancy.subtenants.v1": false }));
+    assert_eq!(grant["quotas"]["tenancy.exports.max"], 5000);
+    assert_eq!(grant["quotas"]["tenants.root.max"], 250);
+    assert_eq!(grant["features"]["tenancy.subtenants.v1"], false);
+    assert_eq!(grant["features"]["tenancy.self-signup.v1"], true);
     assert_eq!(grant["commands"], json!({ "allow": [], "deny": ["chancery.signup.**"] }));
     assert_eq!(grant["products"]["chancery"]["edition"], "scale");
 }
