@@ -1,8 +1,14 @@
-use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, OnceLock, Weak},
+};
 
 use serde_json::Value;
 
-use crate::{BoxProblem, Command, CommandId, CommandIndex, Cx, Fault, Module, Refusal, Registry};
+use crate::{BoxProblem, Category, Command, CommandId, CommandIndex, Cx, Fault, Module, Refusal, Registry};
 
 /// A call on its way to its handler.
 #[derive(Debug)]
@@ -134,5 +140,40 @@ impl Bus {
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bus").field("commands", &self.registry.len()).finish_non_exhaustive()
+    }
+}
+
+/// A module's way to the commands of other modules. Modules are made before the bus is, so a line is handed to them first
+/// and connected when the bus stands. What is called over it passes every gate, like any call.
+///
+/// It does not keep the bus alive.
+#[derive(Clone, Debug, Default)]
+pub struct Line(Arc<OnceLock<Ends>>);
+
+struct Ends {
+    registry: Weak<Registry>,
+    column: Weak<dyn Column>,
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ends(…)")
+    }
+}
+
+impl Line {
+    /// Leads calls to this bus from now on. The first bus stays.
+    pub fn connect(&self, bus: &Bus) {
+        let ends = Ends { registry: Arc::downgrade(&bus.registry), column: Arc::downgrade(&bus.column) };
+        let _ = self.0.set(ends);
+    }
+
+    /// The bus at the other end: refused before there is one, and after it is gone.
+    pub fn bus(&self) -> Result<Bus, Refusal> {
+        let ends = self.0.get().and_then(|ends| Some((ends.registry.upgrade()?, ends.column.upgrade()?)));
+        let message = "the program is starting or stopping";
+        let (registry, column) =
+            ends.ok_or_else(|| Refusal::new("not_serving", Category::Unavailable, message))?;
+        Ok(Bus { registry, column })
     }
 }

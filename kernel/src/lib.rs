@@ -20,7 +20,7 @@ mod registry;
 mod runtime;
 
 pub use ambient::{Ambient, Clock, Entropy, OsEntropy, SystemClock};
-pub use bus::{Bus, Dispatch, Guard, Input, Invocation, Output};
+pub use bus::{Bus, Dispatch, Guard, Input, Invocation, Line, Output};
 pub use command::{Command, Handle, Module, Problem};
 pub use contract::{CommandId, CommandIdError, Contract, Facet};
 pub use cx::{

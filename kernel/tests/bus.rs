@@ -10,8 +10,8 @@ use std::{
 
 use chancery_kernel as kernel;
 use kernel::{
-    Ambient, Bus, Category, Command, CommandId, Commands, Contract, Cx, Dispatch, Fault, Handle, Module,
-    Modules, Principal, Problem, Registration, Registry, RegistryError, RuntimeCommand, linkme,
+    Ambient, Bus, Category, Command, CommandId, Commands, Contract, Cx, Dispatch, Fault, Handle, Line,
+    Module, Modules, Principal, Problem, Registration, Registry, RegistryError, RuntimeCommand, linkme,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -231,4 +231,15 @@ fn the_door_is_a_dispatch_like_any_gate() {
     fn takes<D: Dispatch<kernel::Invocation>>(_: D) {}
     let registry = Arc::new(Registry::linked().unwrap());
     takes(registry.open(Modules::none().mount(Abacus::default())).unwrap());
+}
+
+#[tokio::test]
+async fn a_line_leads_to_the_bus_while_there_is_one() {
+    let line = Line::default();
+    assert_eq!(line.bus().unwrap_err().category, Category::Unavailable);
+    let bus = bus();
+    line.connect(&bus);
+    assert_eq!(line.bus().unwrap().dispatch(cx(), Add { beads: 3 }).await.unwrap(), 3);
+    drop(bus);
+    assert_eq!(line.bus().unwrap_err().code, "not_serving");
 }

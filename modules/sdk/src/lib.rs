@@ -47,8 +47,8 @@ pub mod prelude {
         descriptor::{EntitlementKey, FeatureKey, Quota, ShapePredicate},
     };
     pub use kernel::{
-        Ambient, Category, Command, CommandId, Cx, Guard, Handle, Input, Module, Principal, Problem, Refusal,
-        TenantId,
+        Ambient, Category, Command, CommandId, Cx, Guard, Handle, Input, Line, Module, Principal, Problem,
+        Refusal, TenantId,
     };
     pub use schemars::JsonSchema;
     pub use sdk_macros::Command;
