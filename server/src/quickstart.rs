@@ -13,7 +13,10 @@ use std::{
 use anyhow::Context;
 use cli::client::Credentials;
 use config::Config;
-use descriptors::{catalog::Catalog, grant::LicenseStatus};
+use descriptors::{
+    catalog::Catalog,
+    grant::{Grant, LicenseStatus},
+};
 use envelope::{
     Claims, Recipient,
     claims::{Binding, Party, Schema},
@@ -27,7 +30,7 @@ use serde_json::Map;
 use tenancy::tenants::create::CreateTenant;
 
 use crate::{
-    serve,
+    Program, serve,
     wire::{self, Assembly},
 };
 
@@ -35,10 +38,11 @@ const OPERATOR: &str = "admin";
 const DEMO: &str = "demo";
 const INSTALLATION: &str = "quickstart";
 const KEY_ID: &str = "quickstart-recipient";
+const PRODUCT: &str = "chancery";
 const EDITION: &str = "community";
 
 /// Makes what is missing, and serves.
-pub(crate) async fn run(args: &cli::Quickstart) -> anyhow::Result<()> {
+pub(crate) async fn run(program: &Program, args: &cli::Quickstart) -> anyhow::Result<()> {
     let ambient = Ambient::system();
     let folder = Folder::open(&args.dir)?;
     folder.write_config(args.listen)?;
@@ -47,9 +51,9 @@ pub(crate) async fn run(args: &cli::Quickstart) -> anyhow::Result<()> {
     folder.license(&config, &ambient)?;
 
     let store = wire::open_store(&config).await?;
-    store.migrate(&wire::migrations()).await?;
+    store.migrate(&program.migrations()).await?;
     let license = wire::start_license(&config, &store, &ambient).await?;
-    let assembly = wire::assemble(&config, store, license.clone(), ambient.clone()).await?;
+    let assembly = wire::assemble(program, &config, store, license.clone(), ambient.clone()).await?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.with_context(|| {
         format!("failed to listen on {}; choose another address with `--listen`", args.listen)
     })?;
@@ -145,8 +149,7 @@ impl Folder {
     fn issue_license(&self, recipient: &Recipient, ambient: &Ambient) -> anyhow::Result<()> {
         let now = Timestamp::from_second(ambient.now().as_second())?;
         let catalog = Catalog::linked()?;
-        let grant =
-            catalog.expand("chancery", EDITION).context("this build does not know its own edition")?;
+        let grant = everything_small(&catalog).context("this build does not know its own edition")?;
         let party = |id: &str, name: &str| Party { id: id.to_owned(), name: name.to_owned() };
         let claims = Claims {
             schema: Schema::V1,
@@ -187,6 +190,19 @@ impl Folder {
         };
         self.write("credentials.json", &serde_json::to_string_pretty(&credentials)?)
     }
+}
+
+/// The smallest edition of every product that this program knows.
+fn everything_small(catalog: &Catalog) -> Option<Grant> {
+    let mut grant = catalog.expand(PRODUCT, EDITION)?;
+    let others = catalog.products().filter(|product| product.id != PRODUCT);
+    let smallest = others.filter_map(|product| catalog.expand(&product.id, &product.editions.first()?.id));
+    for other in smallest {
+        grant.products.extend(other.products);
+        grant.features.extend(other.features);
+        grant.quotas.extend(other.quotas);
+    }
+    Some(grant)
 }
 
 fn system(assembly: &Assembly) -> Cx {

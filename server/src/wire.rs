@@ -15,7 +15,7 @@ use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
 use identity::{Identity, Permissions};
 use jiff::Timestamp;
-use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
+use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
@@ -23,6 +23,8 @@ use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
+
+use crate::Program;
 
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
@@ -39,7 +41,7 @@ pub(crate) struct Assembly {
     pub(crate) application: TenantId,
 }
 
-/// The tables of everything that is mounted below.
+/// The tables of the standard modules and of what they stand on.
 pub(crate) fn migrations() -> Vec<Migration> {
     [audit::MIGRATIONS, license::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS]
         .concat()
@@ -130,6 +132,7 @@ pub(crate) async fn start_license(
 
 /// Puts the program together over a database whose schema is up to date.
 pub(crate) async fn assemble(
+    program: &Program,
     config: &Config,
     store: Store,
     license: RunningLicense,
@@ -162,6 +165,8 @@ pub(crate) async fn assemble(
             Arc::clone(&quotas),
         ))
         .mount(tenancy.clone());
+    let line = Line::default();
+    let modules = program.mount(modules, &store, &line);
     let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
     let parts = Parts {
         deciding,
@@ -173,6 +178,7 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
+    line.connect(&bus);
     Ok(Assembly { bus, ambient, license, log, recorder, outcomes, identity, tenancy, store, application })
 }
 

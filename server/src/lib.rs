@@ -1,0 +1,245 @@
+//! The server and the operators' tool, whole: the standard modules, and those that a [`Program`] adds to them.
+//!
+//! The program `chancery` is `Program::standard().run()`. Whoever sells modules of their own builds a program of their own:
+//!
+//! ```text
+//! fn main() -> std::process::ExitCode {
+//!     chancery_server::Program::standard().with::<Library>().run()
+//! }
+//! ```
+
+mod commands;
+mod metrics;
+mod notices;
+mod program;
+mod quickstart;
+mod serve;
+mod wire;
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::Parser;
+use cli::{Cli, Command, ConfigFile, Format, ReportFormat, print};
+use config::{Config, ConfigError, LogFormat, Origin};
+use descriptors::{
+    coverage::{CoveragePolicy, GapMode},
+    denial::Reason,
+    descriptor::DeploymentShape,
+};
+use kernel::Ambient;
+use license::RunningLicense;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+/// The configuration is wrong (`EX_CONFIG` of sysexits).
+const EX_CONFIG: u8 = 78;
+
+pub use program::Program;
+
+/// Carries out what the command line asks for.
+async fn answer(program: &Program) -> ExitCode {
+    let cli = Cli::parse();
+    match run(program, cli.command).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let of_configuration = error.is::<ConfigError>() || error.is::<pipeline::ColumnError>();
+            if of_configuration { ExitCode::from(EX_CONFIG) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Carries out a command. `false` means that what was asked for is not so.
+async fn run(program: &Program, command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Quickstart(args) => quickstart::run(program, &args).await.map(|()| true),
+        Command::Serve(args) => serve(program, &args).await.map(|()| true),
+        Command::Coverage(args) => coverage(&args),
+        Command::Matrix(args) => matrix(&args),
+        Command::Explain(args) => explain(&args).await,
+        Command::License(command) => commands::license::run(command).await,
+        Command::Config(command) => commands::config::run(&command),
+        Command::Doctor(args) => commands::doctor::run(program, &args).await,
+        Command::Invoke(args) => cli::client::invoke(args).await,
+        Command::Migrate(args) => migrate(program, &args).await.map(|()| true),
+    }
+}
+
+/// The variables of the environment. What they may say is the configuration's business.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn load(file: &ConfigFile) -> anyhow::Result<Config> {
+    Ok(Config::load(file.config.as_deref(), environment())?)
+}
+
+/// The configuration, where one is named.
+fn load_if_named(file: &ConfigFile) -> anyhow::Result<Option<Config>> {
+    file.config.as_ref().map(|_| load(file)).transpose()
+}
+
+/// What is logged. A filter that is none is a mistake in the configuration.
+fn log_filter(config: &Config) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(&config.log.filter).map_err(|error| ConfigError::Refused {
+        origin: Origin::Key("log.filter".to_owned()),
+        message: format!("`{}` is not a filter: {error}", config.log.filter),
+    })
+}
+
+fn log(config: &Config) -> anyhow::Result<()> {
+    let filter = log_filter(config)?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    match config.log.format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+    Ok(())
+}
+
+async fn serve(program: &Program, args: &cli::Serve) -> anyhow::Result<()> {
+    let config = load(&args.config)?;
+    log(&config)?;
+    let ambient = Ambient::system();
+    let store = wire::open_store(&config).await?;
+    up_to_date(program, &config, &store).await?;
+    let license = if args.dev {
+        RunningLicense::unenforced()
+    } else {
+        wire::start_license(&config, &store, &ambient).await?
+    };
+    let assembly = wire::assemble(program, &config, store, license, ambient).await?;
+    let listener = listen(&config).await?;
+    let address = listener.local_addr()?;
+    serve::serve(assembly, &config, listener, || tracing::info!(%address, "serving")).await
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let address = config.server.listen;
+    TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))
+}
+
+/// Applies outstanding migrations, where that is allowed.
+async fn up_to_date(program: &Program, config: &Config, store: &store::Store) -> anyhow::Result<()> {
+    let migrations = program.migrations();
+    if config.database.migrate {
+        for applied in store.migrate(&migrations).await? {
+            tracing::info!(version = applied.version, name = applied.name, "migrated");
+        }
+        return Ok(());
+    }
+    let pending = store.pending(&migrations).await?.len();
+    anyhow::ensure!(pending == 0, "{pending} migrations are outstanding; run `chancery migrate` first");
+    Ok(())
+}
+
+fn coverage(args: &cli::Coverage) -> anyhow::Result<bool> {
+    let policy = load_if_named(&args.config)?.map_or_else(bare_policy, |config| config.coverage_policy());
+    let (registry, catalog) = wire::inventory()?;
+    let report = pipeline::coverage(&registry, &catalog, &policy);
+    print::text(&match args.format {
+        ReportFormat::Table => print::coverage(&report),
+        ReportFormat::Json => report.to_json() + "\n",
+        ReportFormat::Sarif => report.to_sarif(env!("CARGO_PKG_VERSION")) + "\n",
+        ReportFormat::Junit => report.to_junit(),
+    })?;
+    let mut fails = false;
+    for finding in report.failing(&args.fail_on, &args.fail_under) {
+        eprintln!("error: {} {}: {}", finding.kind, finding.subject, finding.message);
+        fails = true;
+    }
+    Ok(!fails)
+}
+
+fn matrix(args: &cli::Matrix) -> anyhow::Result<bool> {
+    let policy = load_if_named(&args.config)?.map_or_else(bare_policy, |config| config.coverage_policy());
+    let (registry, catalog) = wire::inventory()?;
+    let matrix = pipeline::matrix(&registry, &catalog, &policy);
+    match args.format {
+        Format::Table => print::text(&matrix.to_table())?,
+        Format::Json => print::json(&matrix)?,
+    }
+    Ok(true)
+}
+
+/// The policy of a deployment that configures none: warn, and nothing excepted.
+fn bare_policy() -> CoveragePolicy {
+    CoveragePolicy { gaps: GapMode::Warn, ..CoveragePolicy::strict() }
+}
+
+async fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
+    if let Ok(reason) = args.subject.parse::<Reason>() {
+        print::text(reason.page())?;
+        return Ok(true);
+    }
+    let config = load_if_named(&args.config)?;
+    let license = match &config {
+        None => {
+            eprintln!("note: no configuration is named, so this is explained without a license");
+            RunningLicense::unenforced()
+        }
+        Some(config) => {
+            let now = Ambient::system().now();
+            match &args.license {
+                None => {
+                    let sources = wire::license_sources(config, &wire::inventory()?.1)?;
+                    let store = wire::look_at_store(config).await;
+                    let license = wire::look_at_license(sources, store.as_ref(), now).await;
+                    if let Ok(store) = store {
+                        store.close().await;
+                    }
+                    license
+                }
+                Some(file) => commands::license::candidate(config, file, now)?,
+            }
+        }
+    };
+    let deciding = match &config {
+        None => wire::deciding(bare_policy(), DeploymentShape::stating([]), "unconfigured", &license)?,
+        Some(config) => {
+            let shape = config.deployment.shape.clone();
+            wire::deciding(config.coverage_policy(), shape, &config.deployment.id, &license)?
+        }
+    };
+    let command = deciding.registry().find(&args.subject).with_context(|| {
+        format!("`{}` is neither a command of this program nor a denial reason; `chancery coverage` lists the commands", args.subject)
+    })?;
+    let view = deciding.explain(command);
+    if args.json {
+        print::json(&view)?;
+    } else {
+        print::text(&print::explanation(&view))?;
+    }
+    Ok(true)
+}
+
+async fn migrate(program: &Program, args: &cli::Migrate) -> anyhow::Result<()> {
+    let config = load(&args.config)?;
+    let store = wire::open_store(&config).await?;
+    let migrations = program.migrations();
+    let steps =
+        if args.dry_run { store.pending(&migrations).await? } else { store.migrate(&migrations).await? };
+    store.close().await;
+    if args.json {
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|step| serde_json::json!({ "version": step.version, "name": step.name }))
+            .collect();
+        print::json(&serde_json::json!({ "applied": !args.dry_run, "migrations": steps }))?;
+        return Ok(());
+    }
+    let verb = if args.dry_run { "would apply" } else { "applied" };
+    let lines: String = steps.iter().map(|step| format!("{verb} {} {}\n", step.version, step.name)).collect();
+    print::text(if lines.is_empty() { "the schema is up to date\n" } else { &lines })?;
+    Ok(())
+}
