@@ -64,6 +64,10 @@ async fn run(program: &Program, command: Command) -> anyhow::Result<bool> {
         Command::Explain(args) => explain(&args).await,
         Command::License(command) => commands::license::run(command).await,
         Command::Config(command) => commands::config::run(&command),
+        Command::Completions { shell } => Ok(cli::completions(shell).map(|()| true)?),
+        Command::Manual { folder } => cli::manual(&folder)
+            .map(|()| true)
+            .with_context(|| format!("failed to write manual pages into `{}`", folder.display())),
         Command::Doctor(args) => commands::doctor::run(program, &args).await,
         Command::Invoke(args) => cli::client::invoke(args).await,
         Command::Migrate(args) => migrate(program, &args).await.map(|()| true),
