@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::fmt::Display;
 use std::future::ready;
 use std::pin::pin;
@@ -6,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -48,11 +48,43 @@ impl Default for Limits {
     }
 }
 
-#[derive(Debug)]
 enum Message {
-    Event(Box<Event>),
+    Report(Box<dyn Report>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
+}
+
+/// What becomes an event. The recorder's task makes the event of it, so that whoever saw it happen need not.
+pub trait Report: Send + 'static {
+    /// The event.
+    fn into_event(self: Box<Self>) -> Event;
+}
+
+impl Report for Event {
+    fn into_event(self: Box<Self>) -> Event {
+        *self
+    }
+}
+
+/// Room in the queue for one report.
+#[derive(Debug)]
+#[must_use = "room that is not taken is given back"]
+pub struct Room<'a> {
+    /// None when the recorder has been closed.
+    place: Option<mpsc::Permit<'a, Message>>,
+    state: &'a State,
+}
+
+impl Room<'_> {
+    /// Hands in a report. When the recorder has been closed, it is dropped and counted.
+    pub fn take(self, report: impl Report) {
+        if let Some(place) = self.place {
+            self.state.backlog.fetch_add(1, Ordering::Relaxed);
+            place.send(Message::Report(Box::new(report)));
+        } else {
+            self.state.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -86,35 +118,36 @@ impl Recorder {
         Self { queue, state }
     }
 
-    /// Hands in an event; waits while the queue is full, at most as long as the sink's attempt takes. An event whose caller
+    /// Hands in a report; waits while the queue is full, at most as long as the sink's attempt takes. A report whose caller
     /// stops waiting is not recorded: a drop guard uses [`try_record`](Self::try_record).
-    pub async fn record(&self, event: Event) {
-        self.hand_in(event, self.queue.reserve().await);
+    pub async fn record(&self, report: impl Report) {
+        self.room().await.take(report);
     }
 
-    /// Hands in an event if there is room for it at once, and gives it back if there is not.
-    pub fn offer(&self, event: Event) -> Option<Event> {
+    /// Room for one report, once there is some.
+    pub async fn room(&self) -> Room<'_> {
+        let place = match self.queue.try_reserve() {
+            Ok(place) => Some(place),
+            Err(TrySendError::Closed(())) => None,
+            Err(TrySendError::Full(())) => self.queue.reserve().await.ok(),
+        };
+        Room { place, state: &self.state }
+    }
+
+    /// Hands in a report if there is room for it at once, and gives it back if there is not.
+    pub fn offer<R: Report>(&self, report: R) -> Option<R> {
         match self.queue.try_reserve() {
-            Ok(permit) => {
-                self.hand_in(event, Ok::<_, Infallible>(permit));
+            Err(TrySendError::Full(())) => Some(report),
+            place => {
+                Room { place: place.ok(), state: &self.state }.take(report);
                 None
             }
-            Err(_) => Some(event),
         }
     }
 
-    /// Hands in an event without waiting. When the queue is full, it is dropped and counted.
-    pub fn try_record(&self, event: Event) {
-        self.hand_in(event, self.queue.try_reserve());
-    }
-
-    fn hand_in<E>(&self, event: Event, permit: Result<mpsc::Permit<'_, Message>, E>) {
-        if let Ok(permit) = permit {
-            self.state.backlog.fetch_add(1, Ordering::Relaxed);
-            permit.send(Message::Event(Box::new(event)));
-        } else {
-            self.state.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Hands in a report without waiting. When the queue is full, it is dropped and counted.
+    pub fn try_record(&self, report: impl Report) {
+        Room { place: self.queue.try_reserve().ok(), state: &self.state }.take(report);
     }
 
     /// Waits until everything recorded before is written, or given up.
@@ -194,8 +227,8 @@ impl<S: Sink> Writer<S> {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Event(event) => {
-                let event = event.fitted();
+            Message::Report(report) => {
+                let event = report.into_event().fitted();
                 trace(&event);
                 if self.waiting.len() < self.limits.backlog {
                     self.waiting.push(event);

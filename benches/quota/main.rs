@@ -5,6 +5,8 @@
 
 mod durable;
 mod exactness;
+#[cfg(feature = "peers")]
+mod limiters;
 #[path = "../machine.rs"]
 mod machine;
 mod memory;

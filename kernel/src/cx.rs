@@ -88,7 +88,7 @@ impl CorrelationId {
 
 impl From<Uuid> for CorrelationId {
     fn from(id: Uuid) -> Self {
-        Self(id.to_string().into())
+        Self((&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into())
     }
 }
 
@@ -146,51 +146,60 @@ fn lower_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// What surrounds one call: for whom, by whom, until when. Cheap to clone.
+/// What surrounds one call: for whom, by whom, until when. Cheap to clone: one count goes up.
 #[derive(Clone, Debug)]
 pub struct Cx {
+    /// Shared by all clones; whoever states something else makes a copy of their own.
+    surroundings: Arc<Surroundings>,
+    /// By value, because the column states it for every call.
+    deadline: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct Surroundings {
     ambient: Ambient,
     tenant: Option<TenantId>,
     principal: Principal,
     correlation: CorrelationId,
     trace: Option<TraceContext>,
-    deadline: Option<Timestamp>,
     idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Cx {
     /// A call by `principal`, on behalf of no tenant, with a fresh correlation id and no deadline.
     pub fn new(ambient: Ambient, principal: Principal) -> Self {
-        Self {
+        let surroundings = Surroundings {
             correlation: ambient.uuid().into(),
             ambient,
             tenant: None,
             principal,
             trace: None,
-            deadline: None,
             idempotency_key: None,
-        }
+        };
+        Self { surroundings: Arc::new(surroundings), deadline: None }
+    }
+
+    fn stating(mut self, state: impl FnOnce(&mut Surroundings)) -> Self {
+        state(Arc::make_mut(&mut self.surroundings));
+        self
     }
 
     /// On behalf of a tenant.
     #[must_use]
-    pub fn with_tenant(mut self, tenant: TenantId) -> Self {
-        self.tenant = Some(tenant);
-        self
+    pub fn with_tenant(self, tenant: TenantId) -> Self {
+        self.stating(|it| it.tenant = Some(tenant))
     }
 
     /// As part of a caller's request.
     #[must_use]
-    pub fn with_correlation(mut self, correlation: CorrelationId) -> Self {
-        self.correlation = correlation;
-        self
+    pub fn with_correlation(self, correlation: CorrelationId) -> Self {
+        self.stating(|it| it.correlation = correlation)
     }
 
     /// As part of a trace.
     #[must_use]
-    pub fn with_trace(mut self, trace: TraceContext) -> Self {
-        self.trace = Some(trace);
-        self
+    pub fn with_trace(self, trace: TraceContext) -> Self {
+        self.stating(|it| it.trace = Some(trace))
     }
 
     /// To be stopped this long from now.
@@ -202,36 +211,35 @@ impl Cx {
 
     /// To be stopped at this instant.
     #[must_use]
-    pub fn with_deadline(mut self, deadline: Timestamp) -> Self {
+    pub const fn with_deadline(mut self, deadline: Timestamp) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
     /// Under a caller's idempotency key.
     #[must_use]
-    pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
-        self.idempotency_key = Some(key);
-        self
+    pub fn with_idempotency_key(self, key: IdempotencyKey) -> Self {
+        self.stating(|it| it.idempotency_key = Some(key))
     }
 
     /// The tenant on whose behalf the call runs.
-    pub const fn tenant(&self) -> Option<TenantId> {
-        self.tenant
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.surroundings.tenant
     }
 
     /// Who calls.
-    pub const fn principal(&self) -> &Principal {
-        &self.principal
+    pub fn principal(&self) -> &Principal {
+        &self.surroundings.principal
     }
 
     /// The request it belongs to.
-    pub const fn correlation(&self) -> &CorrelationId {
-        &self.correlation
+    pub fn correlation(&self) -> &CorrelationId {
+        &self.surroundings.correlation
     }
 
     /// The trace it belongs to.
-    pub const fn trace(&self) -> Option<TraceContext> {
-        self.trace
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.surroundings.trace
     }
 
     /// When it will be stopped.
@@ -240,23 +248,23 @@ impl Cx {
     }
 
     /// The caller's idempotency key.
-    pub const fn idempotency_key(&self) -> Option<&IdempotencyKey> {
-        self.idempotency_key.as_ref()
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.surroundings.idempotency_key.as_ref()
     }
 
     /// Time and randomness.
-    pub const fn ambient(&self) -> &Ambient {
-        &self.ambient
+    pub fn ambient(&self) -> &Ambient {
+        &self.surroundings.ambient
     }
 
     /// The present instant.
     pub fn now(&self) -> Timestamp {
-        self.ambient.now()
+        self.ambient().now()
     }
 
     /// A fresh, time-ordered id.
     pub fn uuid(&self) -> Uuid {
-        self.ambient.uuid()
+        self.ambient().uuid()
     }
 }
 

@@ -52,7 +52,7 @@ impl<E> Fault<E> {
 
 impl Fault<BoxProblem> {
     /// A stable code.
-    pub fn code(&self) -> &str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "unknown_command",
             Self::Input(_) => "invalid_input",

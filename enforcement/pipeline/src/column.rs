@@ -123,7 +123,7 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
         // A span for every call, refusals too.
         .layer_fn(|inner| Trace { registry: Arc::clone(&registry), timeout: limits.call, inner })
         // Sees each outcome once, whatever gate it comes from; changes none.
-        .layer_fn(|inner| Audit { registry: Arc::clone(&registry), recorder: recorder.clone(), inner })
+        .layer_fn(|inner| Audit::new(Arc::clone(&registry), recorder.clone(), inner))
         // Who may run it. The anonymous learn nothing below this line.
         .layer_fn(|inner| Authorize { registry: Arc::clone(&registry), inner })
         // Contract and descriptor present and sound, or an exemption that says why not.
@@ -156,8 +156,8 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
 }
 
 impl Dispatch<Invocation> for Column {
-    async fn dispatch(&self, invocation: Invocation) -> Answer {
-        self.0.dispatch(invocation).await
+    fn dispatch(&self, invocation: Invocation) -> impl Future<Output = Answer> + Send {
+        self.0.dispatch(invocation)
     }
 }
 

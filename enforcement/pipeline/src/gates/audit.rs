@@ -6,110 +6,106 @@ use descriptors::{
     denial::Denial,
 };
 use jiff::Timestamp;
-use kernel::{Category, CommandIndex, Contract, Cx, Dispatch, Fault, Invocation, Registry};
+use kernel::{Category, CommandId, Cx, Dispatch, Entry, Fault, Invocation, Registry};
 
 use super::Answer;
-use crate::refusal::AuthFailure;
+use crate::{calls::Begun, refusal::AuthFailure};
 
 /// Sees each outcome once and changes none. A call that is cancelled has an outcome too.
 pub(crate) struct Audit<S> {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) recorder: Recorder,
-    pub(crate) inner: S,
+    registry: Arc<Registry>,
+    /// Per command: whether anyone may run it.
+    public: Box<[bool]>,
+    recorder: Recorder,
+    inner: S,
 }
 
-impl<S: Dispatch<Invocation>> Dispatch<Invocation> for Audit<S> {
-    async fn dispatch(&self, invocation: Invocation) -> Answer {
-        let started = invocation.cx.now();
-        let mut pending = Pending {
-            registry: &self.registry,
-            recorder: &self.recorder,
-            command: invocation.command,
-            cx: invocation.cx.clone(),
-            started,
-            known: Known::Nothing,
-        };
-        let answer = self.inner.dispatch(invocation).await;
-        if let Some(event) = pending.event(&answer).and_then(|event| self.recorder.offer(event)) {
-            pending.known = Known::Outcome(Box::new(event.clone()));
-            self.recorder.record(event).await;
+impl<S: Dispatch<Begun>> Dispatch<Begun> for Audit<S> {
+    async fn dispatch(&self, call: Begun) -> Answer {
+        let Begun { invocation: Invocation { command, ref cx, .. }, at: started } = call;
+        let told = Call { id: self.registry.entry(command).id(), cx: cx.clone(), started };
+        let mut pending = Pending { recorder: &self.recorder, call: Some(told), outcome: None };
+        let answer = self.inner.dispatch(call).await;
+        // Anyone may cause any number of these, and they change nothing.
+        if answer.is_ok() && self.public[command.get()] {
+            pending.call = None;
+            return answer;
         }
-        pending.known = Known::Recorded;
+        pending.learn(&answer);
+        let room = self.recorder.room().await;
+        if let Some(report) = pending.report() {
+            room.take(report);
+        }
         answer
     }
 }
 
-/// A call that is not recorded yet. Dropped so, it was cancelled, and is recorded all the same.
-struct Pending<'a> {
-    registry: &'a Registry,
-    recorder: &'a Recorder,
-    command: CommandIndex,
-    cx: Cx,
-    started: Timestamp,
-    known: Known,
+impl<S> Audit<S> {
+    pub(crate) fn new(registry: Arc<Registry>, recorder: Recorder, inner: S) -> Self {
+        let audience = |entry: &Entry| Some(entry.contract()?.facet::<Access>()?.audience());
+        let public = registry.entries().map(|(_, entry)| audience(entry) == Some(Audience::Public)).collect();
+        Self { registry, public, recorder, inner }
+    }
 }
 
-/// What is known of the call's outcome.
-enum Known {
-    Nothing,
-    /// It waits for room in the queue.
-    Outcome(Box<Event>),
-    Recorded,
+/// A call as it began.
+struct Call {
+    id: CommandId,
+    cx: Cx,
+    started: Timestamp,
+}
+
+/// A call that is not recorded yet. Dropped so, it was cancelled, and is recorded all the same.
+struct Pending<'a> {
+    recorder: &'a Recorder,
+    /// None once it is recorded.
+    call: Option<Call>,
+    /// Known while it waits for room in the queue.
+    outcome: Option<(Told, Timestamp)>,
 }
 
 impl Pending<'_> {
-    fn event(&self, answer: &Answer) -> Option<Event> {
-        let told = match answer {
-            // Anyone may cause any number of these, and they change nothing.
-            Ok(_) if self.is_public() => return None,
-            Ok(_) => Told::new("command.succeeded", Outcome::Succeeded, None),
-            Err(Fault::Refused(refusal)) => {
-                if let Some(denial) = refusal.cause::<Denial>() {
-                    Told {
-                        metadata: denial_metadata(denial),
-                        ..Told::new(
-                            "license.command.denied",
-                            Outcome::PolicyDenied,
-                            Some(denial.reason.as_str()),
-                        )
-                    }
-                } else if refusal.cause::<AuthFailure>().is_some() {
-                    Told::new("command.unauthorized", Outcome::AuthFailure, Some(refusal.code))
-                } else {
-                    Told::new("command.refused", Outcome::PolicyDenied, Some(refusal.code))
-                }
-            }
-            Err(fault) => Told::new("command.failed", Outcome::Failed, Some(fault.code())),
-        };
-        if let Err(Fault::Failed(problem) | Fault::Internal(problem)) = answer
-            && problem.category() == Category::Internal
-        {
-            tracing::error!(error = %chain(problem.as_ref()), "a handler failed");
+    fn learn(&mut self, answer: &Answer) {
+        self.outcome = self.call.as_ref().map(|call| (Told::of(answer), call.cx.now()));
+    }
+
+    /// What is to be recorded, unless that was done.
+    fn report(&mut self) -> Option<Report> {
+        let call = self.call.take()?;
+        let cancelled = || (Told::new("command.cancelled", Outcome::Failed, Some("cancelled")), call.cx.now());
+        let (told, ended) = self.outcome.take().unwrap_or_else(cancelled);
+        Some(Report { call, told, ended })
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(report) = self.report() {
+            self.recorder.try_record(report);
         }
-        Some(self.tell(told))
     }
+}
 
-    fn is_public(&self) -> bool {
-        let contract = self.registry.entry(self.command).contract();
-        contract
-            .and_then(Contract::facet::<Access>)
-            .is_some_and(|access| access.audience() == Audience::Public)
-    }
+/// A call and its outcome in parts that cost the caller little; the recorder's task writes them out.
+struct Report {
+    call: Call,
+    told: Told,
+    ended: Timestamp,
+}
 
-    fn tell(&self, told: Told) -> Event {
-        let cx = &self.cx;
-        let now = cx.now();
-        let elapsed = now.duration_since(self.started);
+impl audit::Report for Report {
+    fn into_event(self: Box<Self>) -> Event {
+        let Self { call: Call { id, cx, started }, told, ended } = *self;
         Event {
-            id: cx.uuid(),
+            id: cx.ambient().uuid_at(ended),
             name: told.name.to_owned(),
-            time: now,
+            time: ended,
             tenant: cx.tenant().map(|tenant| tenant.to_string()),
             actor: cx.principal().actor().to_owned(),
-            command: Some(self.registry.entry(self.command).id().as_str().to_owned()),
+            command: Some(id.as_str().to_owned()),
             result: told.result,
-            error_code: told.code,
-            duration: Some(Duration::try_from(elapsed).unwrap_or_default()),
+            error_code: told.code.map(str::to_owned),
+            duration: Some(Duration::try_from(ended.duration_since(started)).unwrap_or_default()),
             correlation_id: Some(cx.correlation().as_str().to_owned()),
             trace_id: cx.trace().map(|trace| hex::encode(trace.trace)),
             span_id: cx.trace().map(|trace| hex::encode(trace.span)),
@@ -118,27 +114,40 @@ impl Pending<'_> {
     }
 }
 
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        let event = match std::mem::replace(&mut self.known, Known::Recorded) {
-            Known::Recorded => return,
-            Known::Outcome(event) => *event,
-            Known::Nothing => self.tell(Told::new("command.cancelled", Outcome::Failed, Some("cancelled"))),
-        };
-        self.recorder.try_record(event);
-    }
-}
-
 struct Told {
     name: &'static str,
     result: Outcome,
-    code: Option<String>,
+    code: Option<&'static str>,
     metadata: Metadata,
 }
 
 impl Told {
-    fn new(name: &'static str, result: Outcome, code: Option<&str>) -> Self {
-        Self { name, result, code: code.map(str::to_owned), metadata: Metadata::new() }
+    const fn new(name: &'static str, result: Outcome, code: Option<&'static str>) -> Self {
+        Self { name, result, code, metadata: Metadata::new() }
+    }
+
+    fn of(answer: &Answer) -> Self {
+        let fault = match answer {
+            Ok(_) => return Self::new("command.succeeded", Outcome::Succeeded, None),
+            Err(fault) => fault,
+        };
+        if let Fault::Failed(problem) | Fault::Internal(problem) = fault
+            && problem.category() == Category::Internal
+        {
+            tracing::error!(error = %chain(problem.as_ref()), "a handler failed");
+        }
+        let Some(refusal) = fault.refusal() else {
+            return Self::new("command.failed", Outcome::Failed, Some(fault.code()));
+        };
+        if let Some(denial) = refusal.cause::<Denial>() {
+            let code = Some(denial.reason.as_str());
+            let told = Self::new("license.command.denied", Outcome::PolicyDenied, code);
+            Self { metadata: denial_metadata(denial), ..told }
+        } else if refusal.cause::<AuthFailure>().is_some() {
+            Self::new("command.unauthorized", Outcome::AuthFailure, Some(refusal.code))
+        } else {
+            Self::new("command.refused", Outcome::PolicyDenied, Some(refusal.code))
+        }
     }
 }
 
