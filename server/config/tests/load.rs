@@ -376,7 +376,30 @@ fn a_file_that_is_not_there_is_named() {
 fn the_schema_names_every_section_and_marks_the_secret() {
     let schema = Config::json_schema().to_value();
     let sections: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(sections, ["database", "server", "deployment", "license", "http", "log"]);
+    assert_eq!(sections, ["database", "server", "deployment", "license", "catalog", "http", "log"]);
     assert_eq!(schema["properties"]["database"]["properties"]["url"]["writeOnly"], true);
     assert_eq!(schema["properties"]["server"]["properties"]["request-timeout-seconds"]["default"], 30);
+}
+
+#[test]
+fn the_slices_of_the_catalog_stand_beside_the_file_that_names_them() {
+    let folder = Folder::with(&format!("{LEAST}[catalog]\nslices = [\"own.toml\", \"/etc/other.toml\"]\n"));
+    let config = folder.load(&[]).unwrap();
+    assert_eq!(config.catalog.slices, [folder.0.path().join("own.toml"), PathBuf::from("/etc/other.toml")]);
+    let config = folder.load(&[("CHANCERY_CATALOG__SLICES", "one.toml, two.toml")]).unwrap();
+    assert_eq!(config.catalog.slices, [PathBuf::from("one.toml"), PathBuf::from("two.toml")]);
+}
+
+#[test]
+fn a_slice_of_the_catalog_that_is_none_is_named() {
+    let folder = Folder::with(&format!("{LEAST}[catalog]\nslices = [\"own.toml\"]\n"));
+    let told = || folder.load(&[]).unwrap().catalog().unwrap_err().to_string();
+    assert!(told().contains("own.toml"));
+    fs::write(folder.0.path().join("own.toml"), "[[quotas]]\n").unwrap();
+    let told = told();
+    assert!(
+        told.contains("`catalog.slices`") && told.contains("own.toml") && told.contains("quotas"),
+        "{told}"
+    );
+    assert!(!told.contains('\n'), "{told}");
 }

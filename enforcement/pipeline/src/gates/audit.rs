@@ -72,7 +72,8 @@ impl Pending<'_> {
     /// What is to be recorded, unless that was done.
     fn report(&mut self) -> Option<Report> {
         let call = self.call.take()?;
-        let cancelled = || (Told::new("command.cancelled", Outcome::Failed, Some("cancelled")), call.cx.now());
+        let cancelled =
+            || (Told::new("command.cancelled", Outcome::Failed, Some("cancelled")), call.cx.now());
         let (told, ended) = self.outcome.take().unwrap_or_else(cancelled);
         Some(Report { call, told, ended })
     }
