@@ -23,6 +23,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
+use crate::Tenant;
+
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -40,6 +42,9 @@ pub struct Config {
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,
+    /// Where tenants are found.
+    #[serde(default)]
+    pub tenant: Tenant,
     /// What is written to standard error.
     #[serde(default)]
     pub log: Log,
