@@ -4,9 +4,10 @@ use audit::{Event, Metadata, Outcome, Recorder, SafeValue};
 use descriptors::{
     access::{Access, Audience},
     denial::Denial,
+    route::{HttpRoute, Method},
 };
 use jiff::Timestamp;
-use kernel::{Category, CommandIndex, Contract, Cx, Dispatch, Fault, Invocation, Registry};
+use kernel::{Category, CommandIndex, Contract, Cx, Dispatch, Entry, Fault, Invocation, Registry};
 
 use super::Answer;
 use crate::refusal::AuthFailure;
@@ -35,8 +36,18 @@ impl<S: Dispatch<Invocation>> Dispatch<Invocation> for Audit<S> {
             self.recorder.record(event).await;
         }
         pending.known = Known::Recorded;
+        // Whoever is told of a change finds it in the log, whatever happens to this process (decision 11).
+        if answer.is_ok() && changes(self.registry.entry(pending.command)) {
+            self.recorder.settle().await;
+        }
         answer
     }
+}
+
+/// Whether a command changes something: it says so by its HTTP method.
+fn changes(entry: &Entry) -> bool {
+    let route = entry.contract().and_then(Contract::facet::<HttpRoute>);
+    route.is_some_and(|route| route.method() != Method::GET)
 }
 
 /// A call that is not recorded yet. Dropped so, it was cancelled, and is recorded all the same.
