@@ -43,13 +43,13 @@ pub(crate) async fn run(args: &cli::Quickstart) -> anyhow::Result<()> {
     let folder = Folder::open(&args.dir)?;
     folder.write_config(args.listen)?;
     let config = Config::load(Some(&folder.config()), crate::environment())?;
-    crate::log(&config)?;
+    let telemetry = crate::log(&config)?;
     folder.license(&config, &ambient)?;
 
     let store = wire::open_store(&config).await?;
     store.migrate(&wire::migrations()).await?;
     let license = wire::start_license(&config, &store, &ambient).await?;
-    let assembly = wire::assemble(&config, store, license.clone(), ambient.clone()).await?;
+    let assembly = wire::assemble(&config, store, license.clone(), ambient.clone(), telemetry).await?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.with_context(|| {
         format!("failed to listen on {}; choose another address with `--listen`", args.listen)
     })?;

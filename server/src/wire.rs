@@ -24,6 +24,8 @@ use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
 
+use crate::{metrics::Calls, sinks::Sinks, telemetry::Telemetry};
+
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
     pub(crate) bus: Bus,
@@ -35,6 +37,9 @@ pub(crate) struct Assembly {
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
     pub(crate) store: Store,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) sinks: Sinks,
+    pub(crate) telemetry: Telemetry,
     /// The tenant that operators of the platform belong to.
     pub(crate) application: TenantId,
 }
@@ -134,7 +139,9 @@ pub(crate) async fn assemble(
     store: Store,
     license: RunningLicense,
     ambient: Ambient,
+    telemetry: Telemetry,
 ) -> anyhow::Result<Assembly> {
+    let sinks = Sinks::of(config)?;
     let deciding =
         deciding(config.coverage_policy(), config.deployment.shape.clone(), &config.deployment.id, &license)?;
     let registry = Arc::clone(deciding.registry());
@@ -163,28 +170,49 @@ pub(crate) async fn assemble(
         ))
         .mount(tenancy.clone());
     let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
+    let calls = Arc::new(Calls::of(Arc::clone(&registry), telemetry.spans()));
     let parts = Parts {
         deciding,
         quotas,
         cardinality: Arc::new(SqlCardinality::new(store.clone(), node, Providers::none())),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
+        observer: Arc::clone(&calls) as _,
         guards,
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
-    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, identity, tenancy, store, application })
+    Ok(Assembly {
+        bus,
+        ambient,
+        license,
+        log,
+        recorder,
+        outcomes,
+        identity,
+        tenancy,
+        store,
+        calls,
+        sinks,
+        telemetry,
+        application,
+    })
 }
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
 /// of itself that it is not sealed.
-fn audit_log(store: Store, sources: &Sources) -> AuditLog {
+pub(crate) fn audit_log(store: Store, sources: &Sources) -> AuditLog {
     let log = AuditLog::new(store);
-    let recipient = sources.recipient.as_ref().and_then(|key| key.read().ok().flatten());
-    match recipient.and_then(|recipient| recipient.state_key().ok()) {
-        Some(key) => log.sealed_by(DeploymentSeal(key)),
+    match seal(sources) {
+        Some(seal) => log.sealed_by(seal),
         None => log,
     }
+}
+
+/// What this deployment seals with, if it has a recipient key.
+pub(crate) fn seal(sources: &Sources) -> Option<impl Seal + use<>> {
+    let recipient = sources.recipient.as_ref()?.read().ok().flatten()?;
+    Some(DeploymentSeal(recipient.state_key().ok()?))
 }
 
 /// The deployment's own key, as the audit's port wants it.

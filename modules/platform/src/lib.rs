@@ -9,6 +9,7 @@ pub mod license_request;
 
 use std::{fmt, sync::Arc};
 
+use ::audit::AuditError;
 use ::license::{InstallError, RequestDesk, RequestingError};
 use ::quota::{MeteredStore, QuotaError};
 use pipeline::Deciding;
@@ -67,6 +68,12 @@ pub enum PlatformError {
     /// What is used of a quota cannot be read.
     #[error("failed to read what is used of the quotas")]
     Quota(#[from] QuotaError),
+    /// The log cannot be exported.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// More than is answered at once.
+    #[error("the export is longer than 16 MiB; ask for a part of one chain, or export from the database")]
+    ExportTooLarge,
     /// The license is not installed.
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -82,6 +89,9 @@ impl Problem for PlatformError {
     fn code(&self) -> &'static str {
         match self {
             Self::Store(_) | Self::Quota(_) => "internal",
+            Self::Audit(AuditError::Broken(_)) => "audit_log_broken",
+            Self::Audit(_) => "internal",
+            Self::ExportTooLarge => "export_too_large",
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => "license_not_usable",
                 InstallError::Conflict => "license_changed_meanwhile",
@@ -104,6 +114,9 @@ impl Problem for PlatformError {
     fn category(&self) -> Category {
         match self {
             Self::Store(_) | Self::Quota(_) => Category::Internal,
+            Self::Audit(AuditError::Broken(_)) => Category::Conflict,
+            Self::Audit(_) => Category::Internal,
+            Self::ExportTooLarge => Category::Validation,
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => Category::Validation,
                 InstallError::Conflict

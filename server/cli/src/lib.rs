@@ -4,6 +4,7 @@
 //! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the check or call failed, 2 usage, 78
 //! configuration.
 
+mod audit;
 pub mod client;
 mod license;
 pub mod print;
@@ -13,6 +14,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use descriptors::coverage::FindingKind;
 
+pub use audit::{
+    Audit, AuditExport, AuditFilter, AuditQuery, AuditRange, AuditSource, AuditTail, AuditVerify,
+    VerifyExport,
+};
 pub use license::{ContactArg, Diff, Inspect, Install, License, Request, Simulate, Status};
 
 /// Chancery: software sold by capability, run on the customer's own machines.
@@ -48,6 +53,9 @@ pub enum Command {
     /// Ask for licenses, look at them, compare them, and install them
     #[command(subcommand)]
     License(License),
+    /// See what happened, and prove that it is what was recorded
+    #[command(subcommand)]
+    Audit(Audit),
     /// Call a command of a running server
     Invoke(Invoke),
     /// Bring the database's schema up to date

@@ -23,6 +23,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
+use crate::{Audit, Telemetry};
+
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -40,6 +42,12 @@ pub struct Config {
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,
+    /// How long audit events are kept, and where they go.
+    #[serde(default)]
+    pub audit: Audit,
+    /// What leaves the machine.
+    #[serde(default)]
+    pub telemetry: Telemetry,
     /// What is written to standard error.
     #[serde(default)]
     pub log: Log,
