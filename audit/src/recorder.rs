@@ -1,7 +1,8 @@
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::ready;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use crate::{Event, Sink};
 
 /// Where events are handed in. Clones feed the same task and the same sink.
 ///
-/// Nothing here fails: what became of the events is seen by [`backlog`](Self::backlog), [`dropped`](Self::dropped) and
-/// [`failing`](Self::failing).
+/// Nothing here fails: what became of the events is seen by [`backlog`](Self::backlog), [`dropped`](Self::dropped),
+/// [`failing`](Self::failing) and [`unsettled`](Self::unsettled).
 #[derive(Debug, Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Message>,
     state: Arc<State>,
+    settling: Duration,
 }
 
 /// How much may pile up.
@@ -32,6 +34,8 @@ pub struct Limits {
     pub batch: usize,
     /// How long one attempt of the sink may take.
     pub patience: Duration,
+    /// How long [`Recorder::settle`] waits for the sink.
+    pub settling: Duration,
     /// The pause after the first failure; it doubles with each further one, up to a hundredfold.
     pub retry: Duration,
 }
@@ -43,6 +47,7 @@ impl Default for Limits {
             backlog: 100_000,
             batch: 256,
             patience: Duration::from_secs(10),
+            settling: Duration::from_secs(2),
             retry: Duration::from_millis(100),
         }
     }
@@ -91,6 +96,8 @@ impl Room<'_> {
 struct State {
     backlog: AtomicUsize,
     dropped: AtomicU64,
+    unsettled: AtomicU64,
+    is_failing: AtomicBool,
     failure: Mutex<Option<String>>,
 }
 
@@ -110,12 +117,14 @@ impl Recorder {
             inbox,
             state: state.clone(),
             waiting: Vec::new(),
-            flushes: Vec::new(),
+            accepted: 0,
+            settled: 0,
+            flushes: VecDeque::new(),
             closers: Vec::new(),
             failures: 0,
         };
         tokio::spawn(writer.run());
-        Self { queue, state }
+        Self { queue, state, settling: limits.settling }
     }
 
     /// Hands in a report; waits while the queue is full, at most as long as the sink's attempt takes. A report whose caller
@@ -155,6 +164,19 @@ impl Recorder {
         self.ask(Message::Flush).await;
     }
 
+    /// Waits until everything recorded before is written, and tells whether it is. It does not wait for a sink that fails,
+    /// nor longer than [`Limits::settling`]: a failing sink changes no outcome.
+    pub async fn settle(&self) -> bool {
+        let failing = self.state.is_failing.load(Ordering::Relaxed);
+        let settled = !failing
+            && timeout(self.settling, self.flush()).await.is_ok()
+            && !self.state.is_failing.load(Ordering::Relaxed);
+        if !settled {
+            self.state.unsettled.fetch_add(1, Ordering::Relaxed);
+        }
+        settled
+    }
+
     /// Writes what is left, with one last attempt if the sink is failing, and ends the task. Later events are dropped.
     pub async fn close(&self) {
         self.ask(Message::Close).await;
@@ -178,6 +200,11 @@ impl Recorder {
         self.state.dropped.load(Ordering::Relaxed)
     }
 
+    /// How often [`settle`](Self::settle) did not see its events written.
+    pub fn unsettled(&self) -> u64 {
+        self.state.unsettled.load(Ordering::Relaxed)
+    }
+
     /// Why the last attempt of the sink failed; `None` when it succeeded.
     pub fn failing(&self) -> Option<String> {
         self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -191,7 +218,11 @@ struct Writer<S> {
     inbox: mpsc::Receiver<Message>,
     state: Arc<State>,
     waiting: Vec<Event>,
-    flushes: Vec<oneshot::Sender<()>>,
+    /// How many events there have been, and how many of them are written or given up.
+    accepted: u64,
+    settled: u64,
+    /// Who waits for how many of them.
+    flushes: VecDeque<(u64, oneshot::Sender<()>)>,
     /// Answered by being dropped, when the task ends.
     closers: Vec<oneshot::Sender<()>>,
     failures: u32,
@@ -232,11 +263,12 @@ impl<S: Sink> Writer<S> {
                 trace(&event);
                 if self.waiting.len() < self.limits.backlog {
                     self.waiting.push(event);
+                    self.accepted += 1;
                 } else {
                     self.state.drop_events(1);
                 }
             }
-            Message::Flush(reply) => self.flushes.push(reply),
+            Message::Flush(reply) => self.flushes.push_back((self.accepted, reply)),
             // What is already in the queue is still received; then `run` ends.
             Message::Close(reply) => {
                 self.inbox.close();
@@ -256,16 +288,16 @@ impl<S: Sink> Writer<S> {
                 Err(elapsed) => self.failed(&elapsed),
             }
         }
-        if self.waiting.is_empty() {
-            for reply in self.flushes.drain(..) {
-                let _nobody_waits_any_more = reply.send(());
-            }
+        // Those for whom all is written; not those behind whose events others came.
+        while let Some((_, reply)) = self.flushes.pop_front_if(|(awaited, _)| *awaited <= self.settled) {
+            let _nobody_waits_any_more = reply.send(());
         }
         self.failures == 0 && !self.waiting.is_empty()
     }
 
     fn written(&mut self, count: usize) {
         self.waiting.drain(..count);
+        self.settled += count as u64;
         self.state.backlog.fetch_sub(count, Ordering::Relaxed);
         if self.failures > 0 {
             tracing::info!("the audit sink works again");
@@ -301,6 +333,7 @@ impl State {
     }
 
     fn set_failure(&self, failure: Option<String>) {
+        self.is_failing.store(failure.is_some(), Ordering::Relaxed);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 }

@@ -14,6 +14,8 @@ mod notices;
 mod program;
 mod quickstart;
 mod serve;
+mod sinks;
+mod telemetry;
 mod wire;
 
 use std::{
@@ -28,7 +30,9 @@ use config::{Config, ConfigError, LogFormat, Origin};
 use kernel::Ambient;
 use license::RunningLicense;
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::telemetry::Telemetry;
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits).
 const EX_CONFIG: u8 = 78;
@@ -59,6 +63,7 @@ async fn run(program: &Program, command: Command) -> anyhow::Result<bool> {
         Command::Explain(args) => commands::explain::run(&args).await.map(|()| true),
         Command::Quota(args) => commands::quota::run(&args).await,
         Command::License(command) => commands::license::run(command).await,
+        Command::Audit(command) => commands::audit::run(command).await,
         Command::Config(command) => commands::config::run(&command),
         Command::Completions { shell } => Ok(cli::completions(shell).map(|()| true)?),
         Command::Manual { folder } => cli::manual(&folder)
@@ -94,22 +99,22 @@ fn log_filter(config: &Config) -> Result<EnvFilter, ConfigError> {
     })
 }
 
-fn log(config: &Config) -> anyhow::Result<()> {
-    let filter = log_filter(config)?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    match config.log.format {
-        LogFormat::Text => subscriber.init(),
-        LogFormat::Json => subscriber.json().init(),
-    }
-    Ok(())
+/// Begins to log, also to the collector, where one is configured.
+fn log(config: &Config) -> anyhow::Result<Telemetry> {
+    let telemetry = Telemetry::of(config)?;
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = match config.log.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(log_filter(config)?).with(lines).with(telemetry.log_layer()).init();
+    Ok(telemetry)
 }
 
 async fn serve(program: &Program, args: &cli::Serve) -> anyhow::Result<()> {
     let config = load(&args.config)?;
-    log(&config)?;
+    let telemetry = log(&config)?;
     let ambient = Ambient::system();
     let store = wire::open_store(&config).await?;
     up_to_date(program, &config, &store).await?;
@@ -118,7 +123,7 @@ async fn serve(program: &Program, args: &cli::Serve) -> anyhow::Result<()> {
     } else {
         wire::start_license(&config, &store, &ambient).await?
     };
-    let assembly = wire::assemble(program, &config, store, license, ambient).await?;
+    let assembly = wire::assemble(program, &config, store, license, ambient, telemetry).await?;
     let listener = listen(&config).await?;
     let address = listener.local_addr()?;
     serve::serve(assembly, &config, listener, || tracing::info!(%address, "serving")).await

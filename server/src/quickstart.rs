@@ -47,13 +47,14 @@ pub(crate) async fn run(program: &Program, args: &cli::Quickstart) -> anyhow::Re
     let folder = Folder::open(&args.dir)?;
     folder.write_config(args.listen)?;
     let config = Config::load(Some(&folder.config()), crate::environment())?;
-    crate::log(&config)?;
+    let telemetry = crate::log(&config)?;
     folder.license(&config, &ambient)?;
 
     let store = wire::open_store(&config).await?;
     store.migrate(&program.migrations()).await?;
     let license = wire::start_license(&config, &store, &ambient).await?;
-    let assembly = wire::assemble(program, &config, store, license.clone(), ambient.clone()).await?;
+    let assembly =
+        wire::assemble(program, &config, store, license.clone(), ambient.clone(), telemetry).await?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.with_context(|| {
         format!("failed to listen on {}; choose another address with `--listen`", args.listen)
     })?;

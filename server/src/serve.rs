@@ -1,6 +1,6 @@
 //! Serving: from an assembly to a socket, and back down in order.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
@@ -13,11 +13,12 @@ use tenancy::{Slug, Tenancy, Tenant, TenantStatus};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
     task::JoinSet,
 };
 
 use crate::{
-    metrics::{CoverageGaps, Metrics, QuotaUse},
+    metrics::{CoverageGaps, Measured, Metrics, QuotaUse},
     notices,
     wire::{self, Assembly},
 };
@@ -38,7 +39,27 @@ pub(crate) async fn serve(
     listener: TcpListener,
     started: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    let retention = config.audit.retention_days.map(NonZeroU32::get);
+    let sinks = assembly.sinks.start(retention, &assembly.log, &assembly.ambient);
     let quotas = QuotaUse::unknown();
+    let measured = Measured {
+        license: assembly.license.clone(),
+        ambient: assembly.ambient.clone(),
+        calls: &assembly.calls,
+        recorder: assembly.recorder.clone(),
+        sinks: sinks.states(),
+        telemetry: assembly.telemetry.clone(),
+    };
+    let metrics = Metrics::of(measured)
+        .with(CoverageGaps::of(&assembly.deciding, &wire::providers()))
+        .with(quotas.clone());
+    let metrics = Arc::new(metrics);
+    let (telemetry_stop, telemetry_stopped) = oneshot::channel::<()>();
+    let exporting = tokio::spawn(assembly.telemetry.clone().run(
+        Arc::clone(&metrics) as _,
+        assembly.ambient.clone(),
+        async move { drop(telemetry_stopped.await) },
+    ));
     let api = Api {
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
@@ -48,11 +69,7 @@ pub(crate) async fn serve(
         }),
         tenants: Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application }),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
-        metrics: Arc::new(
-            Metrics::of(assembly.license.clone(), assembly.ambient.clone())
-                .with(CoverageGaps::of(&assembly.deciding, &wire::providers()))
-                .with(quotas.clone()),
-        ),
+        metrics,
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -88,11 +105,15 @@ pub(crate) async fn serve(
     assembly.license.remember(assembly.ambient.now()).await;
     recording.abort();
     assembly.recorder.close().await;
+    // With what was just written.
+    sinks.stop().await;
     // What was just written is sealed with the rest.
     if let Err(error) = assembly.log.checkpoint(assembly.ambient.now()).await {
         tracing::warn!(%error, "the last audit events are not sealed yet");
     }
     assembly.store.close().await;
+    drop(telemetry_stop);
+    let _ = exporting.await;
     tracing::info!("stopped");
     served.context("failed to serve")
 }

@@ -24,7 +24,7 @@ use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{Dns, ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
 
-use crate::Program;
+use crate::{Program, metrics::Calls, sinks::Sinks, telemetry::Telemetry};
 
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
@@ -40,6 +40,9 @@ pub(crate) struct Assembly {
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
     pub(crate) store: Store,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) sinks: Sinks,
+    pub(crate) telemetry: Telemetry,
     /// The tenant that operators of the platform belong to.
     pub(crate) application: TenantId,
 }
@@ -176,7 +179,9 @@ pub(crate) async fn assemble(
     store: Store,
     license: RunningLicense,
     ambient: Ambient,
+    telemetry: Telemetry,
 ) -> anyhow::Result<Assembly> {
+    let sinks = Sinks::of(config)?;
     let deciding = deciding(Some(config), &license)?;
     let handed_on = HandedOn::start(store.clone(), Arc::clone(&deciding), ambient.now())
         .await
@@ -216,12 +221,14 @@ pub(crate) async fn assemble(
         .mount(tenancy.clone());
     let modules = program.mount(modules, &store, &line);
     let guards = Guards::none().with(ONBOARDING, ToggledOnboarding { application, policy });
+    let calls = Arc::new(Calls::of(Arc::clone(&registry), telemetry.spans()));
     let parts = Parts {
         deciding: Arc::clone(&deciding),
         quotas: Arc::clone(&counters.metered),
         cardinality: Arc::clone(&counters.cardinality),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
+        observer: Arc::clone(&calls) as _,
         guards,
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
@@ -240,6 +247,9 @@ pub(crate) async fn assemble(
         identity,
         tenancy,
         store,
+        calls,
+        sinks,
+        telemetry,
         application,
     })
 }
@@ -274,13 +284,18 @@ where
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
 /// of itself that it is not sealed.
-fn audit_log(store: Store, sources: &Sources) -> AuditLog {
+pub(crate) fn audit_log(store: Store, sources: &Sources) -> AuditLog {
     let log = AuditLog::new(store);
-    let recipient = sources.recipient.as_ref().and_then(|key| key.read().ok().flatten());
-    match recipient.and_then(|recipient| recipient.state_key().ok()) {
-        Some(key) => log.sealed_by(DeploymentSeal(key)),
+    match seal(sources) {
+        Some(seal) => log.sealed_by(seal),
         None => log,
     }
+}
+
+/// What this deployment seals with, if it has a recipient key.
+pub(crate) fn seal(sources: &Sources) -> Option<impl Seal + use<>> {
+    let recipient = sources.recipient.as_ref()?.read().ok().flatten()?;
+    Some(DeploymentSeal(recipient.state_key().ok()?))
 }
 
 /// The deployment's own key, as the audit's port wants it.

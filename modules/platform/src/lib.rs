@@ -19,6 +19,7 @@ mod terms;
 
 use std::{fmt, sync::Arc};
 
+use ::audit::AuditError;
 use ::license::{InstallError, RequestDesk, RequestingError};
 use ::quota::{Providers, QuotaError};
 use pipeline::{Counters, Deciding};
@@ -96,6 +97,12 @@ pub enum PlatformError {
     /// What is used of a quota cannot be read.
     #[error("failed to read what is used of the quotas")]
     Quota(#[from] QuotaError),
+    /// The log cannot be exported.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// More than is answered at once.
+    #[error("the export is longer than 16 MiB; ask for a part of one chain, or export from the database")]
+    ExportTooLarge,
     /// The license is not installed.
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -137,6 +144,9 @@ impl Problem for PlatformError {
             Self::ChangedMeanwhile { .. } => "changed_meanwhile",
             Self::NoSubscription(_) => "no_subscription",
             Self::UnknownCommand(_) => "unknown_command",
+            Self::Audit(AuditError::Broken(_)) => "audit_log_broken",
+            Self::Audit(_) => "internal",
+            Self::ExportTooLarge => "export_too_large",
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => "license_not_usable",
                 InstallError::Conflict => "license_changed_meanwhile",
@@ -162,6 +172,9 @@ impl Problem for PlatformError {
             Self::Terms(_) | Self::EmptyWindow => Category::Validation,
             Self::ChangedMeanwhile { .. } => Category::Conflict,
             Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
+            Self::Audit(AuditError::Broken(_)) => Category::Conflict,
+            Self::Audit(_) => Category::Internal,
+            Self::ExportTooLarge => Category::Validation,
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => Category::Validation,
                 InstallError::Conflict

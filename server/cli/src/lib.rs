@@ -4,6 +4,7 @@
 //! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the check or call failed, 2 usage, 78
 //! configuration.
 
+mod audit;
 pub mod client;
 mod license;
 pub mod print;
@@ -18,6 +19,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use descriptors::coverage::FindingKind;
 
+pub use audit::{
+    Audit, AuditExport, AuditFilter, AuditQuery, AuditRange, AuditSource, AuditTail, AuditVerify,
+    VerifyExport,
+};
 pub use license::{ContactArg, Diff, Inspect, Install, License, Request, Simulate, Status};
 
 /// Chancery: software sold by capability, run on the customer's own machines.
@@ -55,6 +60,9 @@ pub enum Command {
     License(License),
     /// Show how far quotas are used: of the whole platform, and of one tenant
     Quota(Quota),
+    /// See what happened, and prove that it is what was recorded
+    #[command(subcommand)]
+    Audit(Audit),
     /// Call a command of a running server
     Invoke(Invoke),
     /// Bring the database's schema up to date

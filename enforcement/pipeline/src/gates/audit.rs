@@ -4,6 +4,7 @@ use audit::{Event, Metadata, Outcome, Recorder, SafeValue};
 use descriptors::{
     access::{Access, Audience},
     denial::Denial,
+    route::{HttpRoute, Method},
 };
 use jiff::Timestamp;
 use kernel::{Category, CommandId, Cx, Dispatch, Entry, Fault, Invocation, Registry};
@@ -14,8 +15,7 @@ use crate::{calls::Begun, refusal::AuthFailure};
 /// Sees each outcome once and changes none. A call that is cancelled has an outcome too.
 pub(crate) struct Audit<S> {
     registry: Arc<Registry>,
-    /// Per command: whether anyone may run it.
-    public: Box<[bool]>,
+    kinds: Box<[Kind]>,
     recorder: Recorder,
     inner: S,
 }
@@ -26,8 +26,8 @@ impl<S: Dispatch<Begun>> Dispatch<Begun> for Audit<S> {
         let told = Call { id: self.registry.entry(command).id(), cx: cx.clone(), started };
         let mut pending = Pending { recorder: &self.recorder, call: Some(told), outcome: None };
         let answer = self.inner.dispatch(call).await;
-        // Anyone may cause any number of these, and they change nothing.
-        if answer.is_ok() && self.public[command.get()] {
+        let kind = self.kinds[command.get()];
+        if answer.is_ok() && kind == Kind::Glance {
             pending.call = None;
             return answer;
         }
@@ -36,15 +36,42 @@ impl<S: Dispatch<Begun>> Dispatch<Begun> for Audit<S> {
         if let Some(report) = pending.report() {
             room.take(report);
         }
+        // Whoever is told of a change finds it in the log, whatever happens to this process (decision 11).
+        if answer.is_ok() && kind == Kind::Change {
+            self.recorder.settle().await;
+        }
         answer
     }
 }
 
 impl<S> Audit<S> {
     pub(crate) fn new(registry: Arc<Registry>, recorder: Recorder, inner: S) -> Self {
-        let audience = |entry: &Entry| Some(entry.contract()?.facet::<Access>()?.audience());
-        let public = registry.entries().map(|(_, entry)| audience(entry) == Some(Audience::Public)).collect();
-        Self { registry, public, recorder, inner }
+        let kinds = registry.entries().map(|(_, entry)| Kind::of(entry)).collect();
+        Self { registry, kinds, recorder, inner }
+    }
+}
+
+/// What a success of a command comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Something was changed.
+    Change,
+    /// Something was looked at.
+    Look,
+    /// Something was looked at that anyone may see, any number of times.
+    Glance,
+}
+
+impl Kind {
+    /// A command whose own route is a GET changes nothing; of others nothing of the kind is known.
+    fn of(entry: &Entry) -> Self {
+        let Some(contract) = entry.contract() else { return Self::Change };
+        let route = contract.facet::<HttpRoute>();
+        if route.is_none_or(|route| route.method() != Method::GET) {
+            return Self::Change;
+        }
+        let public = contract.facet::<Access>().is_some_and(|access| access.audience() == Audience::Public);
+        if public { Self::Glance } else { Self::Look }
     }
 }
 
