@@ -112,10 +112,7 @@ pub(crate) struct Ready {
 
 impl Ready {
     pub(crate) async fn make(case: Case) -> Self {
-        let testkit = Testkit::new(&[], |_| Modules::none().mount(Counter))
-            .with_catalog(Catalog::assemble([("counter", CATALOG)]).expect("a catalog"))
-            .licensed("bench")
-            .limiting(CALLS, 1_000_000_000);
+        let testkit = testkit();
         let bus = if case.passes_the_column() {
             testkit.bus().await
         } else {
@@ -143,6 +140,7 @@ impl Ready {
         assert_eq!(black_box(answer), Some(8), "every call is let through");
     }
 
+    /// The bus, for who calls it from elsewhere.
     /// Of all calls so far, each must have been audited once.
     pub(crate) async fn check(&self, calls: usize) {
         if self.case.passes_the_column() {
@@ -151,8 +149,16 @@ impl Ready {
     }
 }
 
+/// Every gate, under a license for all there is here.
+pub(crate) fn testkit() -> Testkit {
+    Testkit::new(&[], |_| Modules::none().mount(Counter))
+        .with_catalog(Catalog::assemble([("counter", CATALOG)]).expect("a catalog"))
+        .licensed("bench")
+        .limiting(CALLS, 1_000_000_000)
+}
+
 /// An operator, with the machine's clock and randomness.
-fn caller() -> Cx {
+pub(crate) fn caller() -> Cx {
     let ambient = Ambient::system();
     let tenant = TenantId(ambient.uuid());
     let operator = Authenticated {

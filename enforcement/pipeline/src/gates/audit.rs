@@ -7,7 +7,7 @@ use descriptors::{
     route::{HttpRoute, Method},
 };
 use jiff::Timestamp;
-use kernel::{Category, CommandId, Cx, Dispatch, Entry, Fault, Invocation, Registry};
+use kernel::{Category, CommandId, Cx, Dispatch, Entry, Fault, Registry};
 
 use super::Answer;
 use crate::{calls::Begun, refusal::AuthFailure};
@@ -21,26 +21,33 @@ pub(crate) struct Audit<S> {
 }
 
 impl<S: Dispatch<Begun>> Dispatch<Begun> for Audit<S> {
-    async fn dispatch(&self, call: Begun) -> Answer {
-        let Begun { invocation: Invocation { command, ref cx, .. }, at: started } = call;
-        let told = Call { id: self.registry.entry(command).id(), cx: cx.clone(), started };
-        let mut pending = Pending { recorder: &self.recorder, call: Some(told), outcome: None };
-        let answer = self.inner.dispatch(call).await;
-        let kind = self.kinds[command.get()];
-        if answer.is_ok() && kind == Kind::Glance {
-            pending.call = None;
-            return answer;
+    fn dispatch(&self, call: Begun) -> impl Future<Output = Answer> + Send {
+        // No `async fn`: that would keep its argument twice.
+        async move {
+            let command = call.invocation.command;
+            let told = Call {
+                id: self.registry.entry(command).id(),
+                cx: call.invocation.cx.clone(),
+                started: call.at,
+            };
+            let mut pending = Pending { recorder: &self.recorder, call: Some(told), outcome: None };
+            let answer = self.inner.dispatch(call).await;
+            let kind = self.kinds[command.get()];
+            if answer.is_ok() && kind == Kind::Glance {
+                pending.call = None;
+                return answer;
+            }
+            pending.learn(&answer);
+            let room = self.recorder.room().await;
+            if let Some(report) = pending.report() {
+                room.take(report);
+            }
+            // Whoever is told of a change finds it in the log, whatever happens to this process (decision 11).
+            if answer.is_ok() && kind == Kind::Change {
+                self.recorder.settle().await;
+            }
+            answer
         }
-        pending.learn(&answer);
-        let room = self.recorder.room().await;
-        if let Some(report) = pending.report() {
-            room.take(report);
-        }
-        // Whoever is told of a change finds it in the log, whatever happens to this process (decision 11).
-        if answer.is_ok() && kind == Kind::Change {
-            self.recorder.settle().await;
-        }
-        answer
     }
 }
 
@@ -99,9 +106,7 @@ impl Pending<'_> {
     /// What is to be recorded, unless that was done.
     fn report(&mut self) -> Option<Report> {
         let call = self.call.take()?;
-        let cancelled =
-            || (Told::new("command.cancelled", Outcome::Failed, Some("cancelled")), call.cx.now());
-        let (told, ended) = self.outcome.take().unwrap_or_else(cancelled);
+        let (told, ended) = self.outcome.take().unwrap_or_else(|| (Told::Cancelled, call.cx.now()));
         Some(Report { call, told, ended })
     }
 }
@@ -126,55 +131,83 @@ impl audit::Report for Report {
         let Self { call: Call { id, cx, started }, told, ended } = *self;
         Event {
             id: cx.ambient().uuid_at(ended),
-            name: told.name.to_owned(),
+            name: told.name().to_owned(),
             time: ended,
             tenant: cx.tenant().map(|tenant| tenant.to_string()),
             actor: cx.principal().actor().to_owned(),
             command: Some(id.as_str().to_owned()),
-            result: told.result,
-            error_code: told.code.map(str::to_owned),
+            result: told.result(),
+            error_code: told.code().map(str::to_owned),
             duration: Some(Duration::try_from(ended.duration_since(started)).unwrap_or_default()),
             correlation_id: Some(cx.correlation().as_str().to_owned()),
             trace_id: cx.trace().map(|trace| hex::encode(trace.trace)),
             span_id: cx.trace().map(|trace| hex::encode(trace.span)),
-            metadata: told.metadata,
+            metadata: told.metadata(),
         }
     }
 }
 
-struct Told {
-    name: &'static str,
-    result: Outcome,
-    code: Option<&'static str>,
-    metadata: Metadata,
+/// How a call ended; where it failed or was refused, with which code.
+enum Told {
+    Succeeded,
+    Failed(&'static str),
+    Cancelled,
+    Unauthorized(&'static str),
+    Refused(&'static str),
+    Denied(Box<Denial>),
 }
 
 impl Told {
-    const fn new(name: &'static str, result: Outcome, code: Option<&'static str>) -> Self {
-        Self { name, result, code, metadata: Metadata::new() }
-    }
-
     fn of(answer: &Answer) -> Self {
-        let fault = match answer {
-            Ok(_) => return Self::new("command.succeeded", Outcome::Succeeded, None),
-            Err(fault) => fault,
-        };
+        let Err(fault) = answer else { return Self::Succeeded };
         if let Fault::Failed(problem) | Fault::Internal(problem) = fault
             && problem.category() == Category::Internal
         {
             tracing::error!(error = %chain(problem.as_ref()), "a handler failed");
         }
-        let Some(refusal) = fault.refusal() else {
-            return Self::new("command.failed", Outcome::Failed, Some(fault.code()));
-        };
+        let Some(refusal) = fault.refusal() else { return Self::Failed(fault.code()) };
         if let Some(denial) = refusal.cause::<Denial>() {
-            let code = Some(denial.reason.as_str());
-            let told = Self::new("license.command.denied", Outcome::PolicyDenied, code);
-            Self { metadata: denial_metadata(denial), ..told }
+            Self::Denied(Box::new(denial.clone()))
         } else if refusal.cause::<AuthFailure>().is_some() {
-            Self::new("command.unauthorized", Outcome::AuthFailure, Some(refusal.code))
+            Self::Unauthorized(refusal.code)
         } else {
-            Self::new("command.refused", Outcome::PolicyDenied, Some(refusal.code))
+            Self::Refused(refusal.code)
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "command.succeeded",
+            Self::Failed(_) => "command.failed",
+            Self::Cancelled => "command.cancelled",
+            Self::Unauthorized(_) => "command.unauthorized",
+            Self::Refused(_) => "command.refused",
+            Self::Denied(_) => "license.command.denied",
+        }
+    }
+
+    const fn result(&self) -> Outcome {
+        match self {
+            Self::Succeeded => Outcome::Succeeded,
+            Self::Failed(_) | Self::Cancelled => Outcome::Failed,
+            Self::Unauthorized(_) => Outcome::AuthFailure,
+            Self::Refused(_) | Self::Denied(_) => Outcome::PolicyDenied,
+        }
+    }
+
+    const fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Succeeded => None,
+            Self::Failed(code) | Self::Unauthorized(code) | Self::Refused(code) => Some(code),
+            Self::Cancelled => Some("cancelled"),
+            Self::Denied(denial) => Some(denial.reason.as_str()),
+        }
+    }
+
+    fn metadata(&self) -> Metadata {
+        match self {
+            Self::Denied(denial) => denial_metadata(denial),
+            _ => Metadata::new(),
         }
     }
 }

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use kernel::{Category, Dispatch, Fault, Input, Invocation, Problem};
 use license::Snapshot;
 use quota::{
-    CardinalityStore, Charge, MeteredStore, Period, Place, QuotaError, Reservation, Subject, TenantShare,
-    Windows,
+    CardinalityStore, Charge, MeteredStore, Period, Place, QuotaError, Reservation, Settlement, Subject,
+    TenantShare, Windows,
 };
 use resolver::Question;
 
@@ -45,22 +45,24 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
 }
 
 impl<S: Dispatch<Funded>> Fund<S> {
-    async fn funded(&self, invocation: Invocation, counted: Counted) -> Answer {
-        let funds = match self.reserve(&invocation, &counted).await {
-            Ok(funds) => funds,
-            Err(unfunded) => return Err(self.deny(&invocation, &counted.world, unfunded)),
-        };
-        match self.inner.dispatch(Funded(invocation)).await {
-            Err(fault) => {
-                if let Err(error) = funds.release().await {
+    fn funded(&self, invocation: Invocation, counted: Counted) -> impl Future<Output = Answer> + Send {
+        // No `async fn`: that would keep its arguments twice. And what it takes to reserve is in a box, because every
+        // call has room for as much as the largest gate needs.
+        async move {
+            let funds = match Box::pin(self.reserve(&invocation, &counted)).await {
+                Ok(funds) => funds,
+                Err(unfunded) => return Err(self.deny(&invocation, &counted.world, unfunded)),
+            };
+            let answer = self.inner.dispatch(Funded(invocation)).await;
+            let settlement = if answer.is_ok() { Settlement::Commit } else { Settlement::Release };
+            match (funds.settle(settlement).await, answer) {
+                (Err(error), Ok(_)) => Err(Fault::Internal(Box::new(Uncharged(error)))),
+                (Err(error), fault) => {
                     // It expires by itself.
                     tracing::warn!(%error, "failed to release a reservation");
+                    fault
                 }
-                Err(fault)
-            }
-            Ok(output) => {
-                let charged = funds.commit().await;
-                charged.map(|()| output).map_err(|error| Fault::Internal(Box::new(Uncharged(error))))
+                (Ok(()), answer) => answer,
             }
         }
     }
@@ -153,18 +155,18 @@ struct Funds {
 }
 
 impl Funds {
-    /// Charges all of it. Under way at once: a caller that goes away now does not undo the charge for what has been done.
-    async fn commit(self) -> Result<(), QuotaError> {
-        let (units, places) = (self.units.map(Reservation::commit), self.places.map(Reservation::commit));
-        for settled in [units, places].into_iter().flatten() {
+    /// Charges or gives back all of it. Under way at once: a caller that goes away now does not undo the charge for what
+    /// has been done.
+    async fn settle(self, settlement: Settlement) -> Result<(), QuotaError> {
+        let settle = |held: Reservation| match settlement {
+            Settlement::Commit => held.commit(),
+            Settlement::Release => held.release(),
+        };
+        let (units, places) = (self.units.map(settle), self.places.map(settle));
+        if let Some(settled) = units {
             settled.await?;
         }
-        Ok(())
-    }
-
-    async fn release(self) -> Result<(), QuotaError> {
-        let (units, places) = (self.units.map(Reservation::release), self.places.map(Reservation::release));
-        for settled in [units, places].into_iter().flatten() {
+        if let Some(settled) = places {
             settled.await?;
         }
         Ok(())

@@ -16,22 +16,26 @@ pub(crate) struct Measure<S> {
 }
 
 impl<S: Dispatch<Begun>> Dispatch<Begun> for Measure<S> {
-    async fn dispatch(&self, Begun { mut invocation, at }: Begun) -> Answer {
+    fn dispatch(&self, mut call: Begun) -> impl Future<Output = Answer> + Send {
+        let Begun { invocation, at } = &mut call;
         let parent = invocation.cx.trace();
         if let Some(own) = own_span(parent, &*self.observer, &invocation.cx) {
-            invocation.cx = invocation.cx.with_trace(own);
+            invocation.cx = invocation.cx.clone().with_trace(own);
         }
         let mut running = Running {
             observer: &*self.observer,
             command: invocation.command,
             cx: invocation.cx.clone(),
             parent,
-            started: at,
+            started: *at,
             ending: Ending::Cancelled,
         };
-        let answer = self.inner.dispatch(Begun { invocation, at }).await;
-        running.ending = Ending::of(&answer);
-        answer
+        let call = self.inner.dispatch(call);
+        async move {
+            let answer = call.await;
+            running.see(&answer);
+            answer
+        }
     }
 }
 
@@ -51,6 +55,12 @@ struct Running<'o> {
     parent: Option<TraceContext>,
     started: Timestamp,
     ending: Ending,
+}
+
+impl Running<'_> {
+    fn see(&mut self, answer: &Answer) {
+        self.ending = Ending::of(answer);
+    }
 }
 
 impl Drop for Running<'_> {
