@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
-use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, Unavailable};
+use http_api::{Api, Authenticate, BoxFuture, Credential, Ready, ResolveTenant, Unavailable};
 use identity::Identity;
 use kernel::{Ambient, Principal, TenantId};
 use store::Store;
@@ -39,6 +39,7 @@ pub(crate) async fn serve(
             identity: assembly.identity.clone(),
             ambient: assembly.ambient.clone(),
         }),
+        proxies: config.server.trusted_proxies.clone(),
         tenants: Arc::new(Tenants(assembly.tenancy.clone())),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
         metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone())),
@@ -57,7 +58,11 @@ pub(crate) async fn serve(
     let licensing = tokio::spawn(look_after_license(assembly.license.clone(), assembly.ambient.clone()));
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
-    let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
+    let upkeep = tokio::spawn(look_after(
+        Arc::clone(&assembly.outcomes),
+        assembly.identity.clone(),
+        assembly.ambient.clone(),
+    ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
@@ -98,11 +103,14 @@ async fn look_after_license(license: license::RunningLicense, ambient: Ambient) 
     }
 }
 
-/// Stored outcomes past their lifetime.
-async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
+/// Stored outcomes, sessions and tokens past their lifetime.
+async fn look_after(outcomes: Arc<quota::SqlOutcomes>, identity: Identity, ambient: Ambient) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
+        }
+        if let Err(error) = identity.forget_expired(ambient.now()).await {
+            tracing::warn!(%error, "failed to forget sessions and tokens");
         }
         tokio::time::sleep(UPKEEP).await;
     }
@@ -114,8 +122,21 @@ struct Operators {
 }
 
 impl Authenticate for Operators {
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
-        Box::pin(async move { self.identity.authenticate(&self.ambient, bearer).await.map_err(unavailable) })
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+    ) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
+        let credential = match credential {
+            Credential::Bearer(token) => identity::Credential::Token(token),
+            Credential::Session(token) => identity::Credential::Session(token),
+        };
+        Box::pin(
+            async move { self.identity.authenticate(&self.ambient, credential).await.map_err(unavailable) },
+        )
+    }
+
+    fn csrf_token(&self, session: &str) -> String {
+        identity::csrf_token(session)
     }
 }
 

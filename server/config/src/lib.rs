@@ -30,11 +30,13 @@
 //! a value of another type. No error repeats the value of a secret.
 
 mod error;
+mod identity;
 mod keys;
 mod load;
 mod section;
 
 pub use error::{ConfigError, Origin};
+pub use identity::{Identity, Password, Session, Throttle};
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
