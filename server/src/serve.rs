@@ -4,9 +4,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
-use http_api::{Api, Authenticate, BoxFuture, Credential, Ready, ResolveTenant, Unavailable};
+use http_api::{Api, Authenticate, BoxFuture, Credential, Openings, Ready, ResolveTenant, Unavailable};
 use identity::Identity;
-use kernel::{Ambient, Principal, TenantId};
+use kernel::{Ambient, CommandId, Module as _, Principal, TenantId};
+use setup::Setup;
 use store::Store;
 use tenancy::{Slug, Tenancy};
 use tokio::{
@@ -43,6 +44,7 @@ pub(crate) async fn serve(
         tenants: Arc::new(Tenants(assembly.tenancy.clone())),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
         metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone())),
+        openings: Arc::new(FirstRun { setup: assembly.setup.clone(), ambient: assembly.ambient.clone() }),
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -137,6 +139,21 @@ impl Authenticate for Operators {
 
     fn csrf_token(&self, session: &str) -> String {
         identity::csrf_token(session)
+    }
+}
+
+struct FirstRun {
+    setup: Setup,
+    ambient: Ambient,
+}
+
+impl Openings for FirstRun {
+    fn concern(&self, command: CommandId) -> bool {
+        command.module() == Setup::NAME
+    }
+
+    fn are_open(&self) -> BoxFuture<'_, Result<bool, Unavailable>> {
+        Box::pin(async move { self.setup.is_open(self.ambient.now()).await.map_err(unavailable) })
     }
 }
 

@@ -10,6 +10,7 @@ use descriptors::{
     catalog::Catalog,
     coverage::CoveragePolicy,
     descriptor::DeploymentShape,
+    grant::LicenseStatus,
 };
 use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
@@ -18,12 +19,13 @@ use identity::{
     SessionSettings, Settings, ThrottleSettings,
 };
 use jiff::Timestamp;
-use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
+use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
 use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
+use setup::{Facts, Setup};
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
 
@@ -37,6 +39,7 @@ pub(crate) struct Assembly {
     pub(crate) outcomes: Arc<SqlOutcomes>,
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
+    pub(crate) setup: Setup,
     pub(crate) store: Store,
     /// The tenant that operators of the platform belong to.
     pub(crate) application: TenantId,
@@ -44,8 +47,15 @@ pub(crate) struct Assembly {
 
 /// The tables of everything that is mounted below.
 pub(crate) fn migrations() -> Vec<Migration> {
-    [audit::MIGRATIONS, license::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS]
-        .concat()
+    [
+        audit::MIGRATIONS,
+        license::MIGRATIONS,
+        quota::MIGRATIONS,
+        identity::MIGRATIONS,
+        setup::MIGRATIONS,
+        tenancy::MIGRATIONS,
+    ]
+    .concat()
 }
 
 /// Opens the configured database.
@@ -161,9 +171,13 @@ pub(crate) async fn assemble(
     let identity =
         Identity::new(store.clone(), application, permissions(&registry), identity_settings(config), safe)
             .context("`identity.password`")?;
+    let line = Line::default();
+    let site = Arc::new(Running { identity: identity.clone(), license: license.clone() });
+    let setup = Setup::new(store.clone(), line.clone(), site, setup_facts(config, application));
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
+        .mount(setup.clone())
         .mount(Platform::new(
             Arc::clone(&deciding),
             log.clone(),
@@ -182,7 +196,20 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
-    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, identity, tenancy, store, application })
+    line.connect(&bus);
+    Ok(Assembly {
+        bus,
+        ambient,
+        license,
+        log,
+        recorder,
+        outcomes,
+        identity,
+        tenancy,
+        setup,
+        store,
+        application,
+    })
 }
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
@@ -211,6 +238,40 @@ impl Safe for DeploymentSafe {
 
     fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
         self.0.open(label, sealed)
+    }
+}
+
+/// What setup looks at.
+struct Running {
+    identity: Identity,
+    license: RunningLicense,
+}
+
+impl setup::Site for Running {
+    fn is_administered(&self) -> setup::BoxFuture<'_, Result<bool, identity::IdentityError>> {
+        Box::pin(self.identity.is_administered())
+    }
+
+    fn is_licensed(&self) -> bool {
+        matches!(
+            self.license.snapshot().status(),
+            LicenseStatus::Active | LicenseStatus::Grace | LicenseStatus::Recovery
+        )
+    }
+}
+
+fn setup_facts(config: &Config, application: TenantId) -> Facts {
+    let needed = [
+        ("server.public-url", config.server.public_url.is_some()),
+        ("license.recipient", config.license.recipient.is_some()),
+        ("license.trust.root-ca-bundle-path", config.license.trust.root_ca_bundle_path.is_some()),
+    ];
+    let missing = needed.into_iter().filter(|(_, set)| !set).map(|(key, _)| key.to_owned());
+    Facts {
+        application,
+        public_url: config.server.public_url.clone(),
+        missing_keys: missing.collect(),
+        email_configured: false,
     }
 }
 

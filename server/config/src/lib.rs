@@ -33,10 +33,12 @@ mod error;
 mod identity;
 mod keys;
 mod load;
+mod secrets;
 mod section;
 
 pub use error::{ConfigError, Origin};
 pub use identity::{Identity, Password, Session, Throttle};
+pub use secrets::Secrets;
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
