@@ -1,4 +1,10 @@
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -42,6 +48,8 @@ pub struct Authenticated {
     pub aal: u8,
     /// When they did.
     pub authenticated_at: Timestamp,
+    /// The session they call in; none for a token that authenticates each call anew.
+    pub session: Option<Uuid>,
 }
 
 impl Principal {
@@ -163,11 +171,14 @@ struct Surroundings {
     correlation: CorrelationId,
     trace: Option<TraceContext>,
     idempotency_key: Option<IdempotencyKey>,
+    peer: Option<IpAddr>,
+    recognized: Option<Arc<OnceLock<Arc<str>>>>,
 }
 
 impl Cx {
     /// A call by `principal`, on behalf of no tenant, with a fresh correlation id and no deadline.
     pub fn new(ambient: Ambient, principal: Principal) -> Self {
+        let recognized = matches!(principal, Principal::Anonymous).then(Arc::default);
         let surroundings = Surroundings {
             correlation: ambient.uuid().into(),
             ambient,
@@ -175,6 +186,8 @@ impl Cx {
             principal,
             trace: None,
             idempotency_key: None,
+            peer: None,
+            recognized,
         };
         Self { surroundings: Arc::new(surroundings), deadline: None }
     }
@@ -220,6 +233,30 @@ impl Cx {
     #[must_use]
     pub fn with_idempotency_key(self, key: IdempotencyKey) -> Self {
         self.stating(|it| it.idempotency_key = Some(key))
+    }
+
+    /// From this address.
+    #[must_use]
+    pub fn with_peer(self, peer: IpAddr) -> Self {
+        self.stating(|it| it.peer = Some(peer))
+    }
+
+    /// Notes whom a call by nobody known concerns, such as the account that someone signs in to. The audit shows it; it
+    /// gives no right. The first note stays.
+    pub fn recognize(&self, actor: &str) {
+        if let Some(recognized) = &self.surroundings.recognized {
+            let _ = recognized.set(actor.into());
+        }
+    }
+
+    /// Whom the call was found to concern.
+    pub fn recognized(&self) -> Option<&str> {
+        self.surroundings.recognized.as_ref()?.get().map(AsRef::as_ref)
+    }
+
+    /// The address it came from, where it came from outside.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.surroundings.peer
     }
 
     /// The tenant on whose behalf the call runs.

@@ -4,10 +4,14 @@ use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
-use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable};
+use http_api::{
+    Api, Authenticate, BoxFuture, Credential, Openings, Ready, ResolveTenant, ResolvedTenant, Standing,
+    Unavailable,
+};
 use identity::Identity;
-use kernel::{Ambient, Principal, TenantId};
+use kernel::{Ambient, CommandId, Module as _, Principal, TenantId};
 use platform::HandedOn;
+use setup::Setup;
 use store::Store;
 use tenancy::{Slug, Tenancy, Tenant, TenantStatus};
 use tokio::{
@@ -67,9 +71,11 @@ pub(crate) async fn serve(
             identity: assembly.identity.clone(),
             ambient: assembly.ambient.clone(),
         }),
+        proxies: config.server.trusted_proxies.clone(),
         tenants: Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application }),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
         metrics,
+        openings: Arc::new(FirstRun { setup: assembly.setup.clone(), ambient: assembly.ambient.clone() }),
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -96,7 +102,11 @@ pub(crate) async fn serve(
     tasks.spawn(look_after_onboarding(assembly.tenancy.clone()));
     let clock = assembly.ambient.clone();
     tasks.spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
-    tasks.spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
+    tasks.spawn(look_after(
+        Arc::clone(&assembly.outcomes),
+        assembly.identity.clone(),
+        assembly.ambient.clone(),
+    ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
@@ -150,11 +160,14 @@ async fn look_after_onboarding(tenancy: Tenancy) {
     }
 }
 
-/// Stored outcomes past their lifetime.
-async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
+/// Stored outcomes, sessions and tokens past their lifetime.
+async fn look_after(outcomes: Arc<quota::SqlOutcomes>, identity: Identity, ambient: Ambient) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
+        }
+        if let Err(error) = identity.forget_expired(ambient.now()).await {
+            tracing::warn!(%error, "failed to forget sessions and tokens");
         }
         tokio::time::sleep(UPKEEP).await;
     }
@@ -166,8 +179,36 @@ struct Operators {
 }
 
 impl Authenticate for Operators {
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
-        Box::pin(async move { self.identity.authenticate(&self.ambient, bearer).await.map_err(unavailable) })
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+    ) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
+        let credential = match credential {
+            Credential::Bearer(token) => identity::Credential::Token(token),
+            Credential::Session(token) => identity::Credential::Session(token),
+        };
+        Box::pin(
+            async move { self.identity.authenticate(&self.ambient, credential).await.map_err(unavailable) },
+        )
+    }
+
+    fn csrf_token(&self, session: &str) -> String {
+        identity::csrf_token(session)
+    }
+}
+
+struct FirstRun {
+    setup: Setup,
+    ambient: Ambient,
+}
+
+impl Openings for FirstRun {
+    fn concern(&self, command: CommandId) -> bool {
+        command.module() == Setup::NAME
+    }
+
+    fn are_open(&self) -> BoxFuture<'_, Result<bool, Unavailable>> {
+        Box::pin(async move { self.setup.is_open(self.ambient.now()).await.map_err(unavailable) })
     }
 }
 

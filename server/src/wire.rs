@@ -3,17 +3,17 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use audit::{AuditLog, Recorder, Seal, SqlSink};
-use config::{Config, ConfigError, Origin};
+use audit::{AuditLog, Recorder, SqlSink};
+use config::Config;
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
     coverage::{CoveragePolicy, GapMode},
     descriptor::DeploymentShape,
 };
-use envelope::{StateKey, oid::ObjectIdentifier};
+use envelope::oid::ObjectIdentifier;
 use health::Health;
-use identity::{Identity, Permissions};
+use identity::{Identity, OPERATORS_READ, OPERATORS_WRITE, Permissions};
 use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
@@ -21,10 +21,11 @@ use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
 use platform::{HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
+use setup::Setup;
 use store::{Migration, Options, Store};
-use tenancy::{Dns, ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
+use tenancy::{ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
 
-use crate::{Program, metrics::Calls, sinks::Sinks, telemetry::Telemetry};
+use crate::{Program, metrics::Calls, sealing, settings, sinks::Sinks, telemetry::Telemetry};
 
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
@@ -39,6 +40,7 @@ pub(crate) struct Assembly {
     pub(crate) outcomes: Arc<SqlOutcomes>,
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
+    pub(crate) setup: Setup,
     pub(crate) store: Store,
     pub(crate) calls: Arc<Calls>,
     pub(crate) sinks: Sinks,
@@ -54,6 +56,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
         license::MIGRATIONS,
         quota::MIGRATIONS,
         identity::MIGRATIONS,
+        setup::MIGRATIONS,
         tenancy::MIGRATIONS,
         platform::MIGRATIONS,
     ]
@@ -188,13 +191,12 @@ pub(crate) async fn assemble(
         .context("failed to read what is handed on to tenants")?;
     let registry = Arc::clone(deciding.registry());
 
-    let identity = Identity::new(store.clone(), permissions(&registry));
     let line = Line::default();
     let application = tenancy::application_tenant(&store, &ambient)
         .await
         .context("failed to make sure of the application tenant")?;
     let policy = OnboardingPolicy::closed();
-    let tenancy = Tenancy::new(store.clone(), application, tenants(config, &line, policy.clone())?);
+    let tenancy = Tenancy::new(store.clone(), application, settings::tenancy(config, &line, policy.clone())?);
     tenancy.refresh().await.context("failed to read the onboarding policy")?;
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
@@ -206,10 +208,20 @@ pub(crate) async fn assemble(
     };
 
     let sources = license_sources(config, deciding.catalog())?;
-    let log = audit_log(store.clone(), &sources);
+    let log = sealing::audit_log(store.clone(), &sources);
+    let safe = sealing::safe(&sources);
+    if safe.is_none() {
+        tracing::warn!("there is no recipient key: secrets of second factors are kept unencrypted");
+    }
+    let identity =
+        Identity::new(store.clone(), application, permissions(&registry), settings::identity(config), safe)
+            .context("`identity.password`")?;
+    let site = Arc::new(settings::Site { identity: identity.clone(), license: license.clone() });
+    let setup = Setup::new(store.clone(), line.clone(), site, settings::setup(config, application));
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
+        .mount(setup.clone())
         .mount(Platform::new(
             Arc::clone(&deciding),
             log.clone(),
@@ -246,6 +258,7 @@ pub(crate) async fn assemble(
         outcomes,
         identity,
         tenancy,
+        setup,
         store,
         calls,
         sinks,
@@ -254,64 +267,8 @@ pub(crate) async fn assemble(
     })
 }
 
-/// Where tenants are found, and who proves their domains, by configuration.
-fn tenants(config: &Config, line: &Line, policy: OnboardingPolicy) -> Result<tenancy::Settings, ConfigError> {
-    let config::Tenant { platform_domain, resolution, dns } = &config.tenant;
-    let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
-    Ok(tenancy::Settings {
-        platform_domain: parsed("tenant.platform-domain", platform_domain.as_deref())?,
-        custom_domains: resolution.custom_domains,
-        self_tenant: parsed("tenant.resolution.self-tenant", resolution.self_tenant.as_deref())?,
-        own_hosts: own.map(str::to_owned).into_iter().collect(),
-        txt: Arc::new(Dns::asking(dns.servers.clone())),
-        policy,
-        line: line.clone(),
-        steps: Vec::new(),
-    })
-}
-
-/// A value of the configuration in its own type.
-fn parsed<T>(key: &str, text: Option<&str>) -> Result<Option<T>, ConfigError>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let parsed = text.map(str::parse::<T>).transpose();
-    parsed.map_err(|error| ConfigError::Refused {
-        origin: Origin::Key(key.to_owned()),
-        message: error.to_string(),
-    })
-}
-
-/// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
-/// of itself that it is not sealed.
-pub(crate) fn audit_log(store: Store, sources: &Sources) -> AuditLog {
-    let log = AuditLog::new(store);
-    match seal(sources) {
-        Some(seal) => log.sealed_by(seal),
-        None => log,
-    }
-}
-
-/// What this deployment seals with, if it has a recipient key.
-pub(crate) fn seal(sources: &Sources) -> Option<impl Seal + use<>> {
-    let recipient = sources.recipient.as_ref()?.read().ok().flatten()?;
-    Some(DeploymentSeal(recipient.state_key().ok()?))
-}
-
-/// The deployment's own key, as the audit's port wants it.
-struct DeploymentSeal(StateKey);
-
-impl Seal for DeploymentSeal {
-    fn protect(&self, label: &str, content: &str) -> String {
-        self.0.protect(label, content)
-    }
-
-    fn check<'n>(&self, label: &str, note: &'n str) -> Option<&'n str> {
-        self.0.check(label, note)
-    }
-}
-
-/// Every permission that some command asks for, and the one to act for other tenants.
+/// Every permission that some command asks for, and the one to act for other tenants. Administrators of tenants hold those
+/// that reach no further than their tenant.
 fn permissions(registry: &Registry) -> Permissions {
     let asked = registry.entries().filter_map(|(_, entry)| {
         match entry.contract().and_then(Contract::facet::<Access>)?.audience() {
@@ -320,4 +277,5 @@ fn permissions(registry: &Registry) -> Permissions {
         }
     });
     Permissions::of_program(asked.chain([http_api::TENANTS_ACT]))
+        .within_tenant([OPERATORS_READ, OPERATORS_WRITE])
 }

@@ -32,8 +32,10 @@
 mod audit;
 mod catalog;
 mod error;
+mod identity;
 mod keys;
 mod load;
+mod secrets;
 mod section;
 mod tenant;
 
@@ -42,6 +44,8 @@ mod telemetry;
 
 pub use audit::{Audit, JsonLinesSink, OtlpSink, SyslogSink, WebhookSink};
 pub use error::{ConfigError, Origin};
+pub use identity::{Identity, Password, Session, Throttle};
+pub use secrets::Secrets;
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,

@@ -17,8 +17,12 @@
 //! none, the one that the host they came to belongs to. A tenant that is suspended is acted for by nobody; what
 //! [`TENANTS_ACT`] may read stays readable.
 //!
+//! **Invariant: a session does what its own pages ask of it.** A call by cookie that may change something carries the
+//! session's `x-csrf-token` and comes from this origin, or is refused with 403 `csrf_refused`. A bearer token wins over
+//! a cookie, and needs neither: no browser sends it by itself.
+//!
 //! **Invariant: what is not exposed answers like what does not exist**: commands without access facet, internal ones,
-//! and developers' tools in production.
+//! developers' tools in production, and those of an opening that is closed.
 //!
 //! A client that goes away drops the future of its call; the kernel makes an outcome of that.
 
@@ -32,17 +36,19 @@ mod inventory;
 mod openapi;
 mod router;
 mod serve;
+mod session;
 mod status;
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
-use kernel::{Ambient, Bus, Principal, TenantId};
+use kernel::{Ambient, Bus, CommandId, Principal, TenantId};
 
 pub use caller::TENANTS_ACT;
 pub use config::DenialStatus;
 pub use exposure::RouterError;
 pub use router::router;
 pub use serve::serve;
+pub use session::{CSRF_TOKEN, SESSION_COOKIE, ended_session_cookie, session_cookie};
 
 /// What the adapter stands on. Nothing here has a default.
 pub struct Api {
@@ -50,10 +56,14 @@ pub struct Api {
     pub bus: Bus,
     /// Time and randomness.
     pub ambient: Ambient,
-    /// Who tells bearer tokens apart.
+    /// Who tells callers apart.
     pub authenticator: Arc<dyn Authenticate>,
+    /// The proxies before this server. What they say in `x-forwarded-for` is believed; what anyone else says there is not.
+    pub proxies: Vec<IpAddr>,
     /// Who knows tenants by their slugs.
     pub tenants: Arc<dyn ResolveTenant>,
+    /// Who knows of commands that are there only for a while.
+    pub openings: Arc<dyn Openings>,
     /// Whether the deployment states `environment=production`, where developers' tools are not mounted.
     pub production: bool,
     /// The status of license denials.
@@ -83,10 +93,44 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[error("this cannot be answered at the moment")]
 pub struct Unavailable;
 
-/// Tells who a bearer token belongs to.
+/// By what a caller shows who they are.
+#[derive(Clone, Copy)]
+pub enum Credential<'c> {
+    /// A token of the `Authorization` header.
+    Bearer(&'c str),
+    /// The token of the session cookie.
+    Session(&'c str),
+}
+
+/// Without the token.
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Session(_) => "Session(…)",
+        })
+    }
+}
+
+/// Tells who a credential belongs to.
 pub trait Authenticate: Send + Sync + 'static {
     /// The principal; `None` when the token is unknown or no longer good.
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>>;
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+    ) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>>;
+
+    /// The token that calls in this session carry in `x-csrf-token`. Only who knows the session's token can make it.
+    fn csrf_token(&self, session: &str) -> String;
+}
+
+/// Knows of commands that are there only for a while, such as those of the first setup.
+pub trait Openings: Send + Sync + 'static {
+    /// Whether a command is one of them. Asked once, when routes are made.
+    fn concern(&self, command: CommandId) -> bool;
+
+    /// Whether they are there now. While they are not, they answer like what does not exist.
+    fn are_open(&self) -> BoxFuture<'_, Result<bool, Unavailable>>;
 }
 
 /// A tenant that a request is for.

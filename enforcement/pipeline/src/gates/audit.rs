@@ -129,12 +129,19 @@ struct Report {
 impl audit::Report for Report {
     fn into_event(self: Box<Self>) -> Event {
         let Self { call: Call { id, cx, started }, told, ended } = *self;
+        let (mut actor, mut metadata) = (cx.principal().actor(), told.metadata());
+        // Who has shown to be somebody is the actor; whom a failure concerns has done nothing.
+        match cx.recognized() {
+            Some(recognized) if matches!(told, Told::Succeeded) => actor = recognized,
+            Some(recognized) => metadata = metadata.with("account", SafeValue::text(recognized)),
+            None => {}
+        }
         Event {
             id: cx.ambient().uuid_at(ended),
             name: told.name().to_owned(),
             time: ended,
             tenant: cx.tenant().map(|tenant| tenant.to_string()),
-            actor: cx.principal().actor().to_owned(),
+            actor: actor.to_owned(),
             command: Some(id.as_str().to_owned()),
             result: told.result(),
             error_code: told.code().map(str::to_owned),
@@ -142,7 +149,7 @@ impl audit::Report for Report {
             correlation_id: Some(cx.correlation().as_str().to_owned()),
             trace_id: cx.trace().map(|trace| hex::encode(trace.trace)),
             span_id: cx.trace().map(|trace| hex::encode(trace.span)),
-            metadata: told.metadata(),
+            metadata,
         }
     }
 }
@@ -165,7 +172,15 @@ impl Told {
         {
             tracing::error!(error = %chain(problem.as_ref()), "a handler failed");
         }
-        let Some(refusal) = fault.refusal() else { return Self::Failed(fault.code()) };
+        let Some(refusal) = fault.refusal() else {
+            return match fault {
+                // Whoever signs in by a command fails to by that command.
+                Fault::Failed(problem) if problem.category() == Category::Unauthorized => {
+                    Self::Unauthorized(problem.code())
+                }
+                _ => Self::Failed(fault.code()),
+            };
+        };
         if let Some(denial) = refusal.cause::<Denial>() {
             Self::Denied(Box::new(denial.clone()))
         } else if refusal.cause::<AuthFailure>().is_some() {

@@ -13,7 +13,7 @@ use cli::{Audit, AuditRange, ConfigFile};
 use config::Config;
 use store::Store;
 
-use crate::wire;
+use crate::{sealing, wire};
 
 /// Carries it out. `false` means that what was asked for is not so.
 pub(crate) async fn run(command: Audit) -> anyhow::Result<bool> {
@@ -35,7 +35,7 @@ async fn look_at_log(file: &Path) -> anyhow::Result<(AuditLog, Store)> {
     let config = load(file)?;
     let store = wire::look_at_store(&config).await?;
     let sources = wire::license_sources(&config, &wire::inventory(Some(&config))?.1)?;
-    Ok((wire::audit_log(store.clone(), &sources), store))
+    Ok((sealing::audit_log(store.clone(), &sources), store))
 }
 
 fn range(stated: &AuditRange) -> anyhow::Result<Range> {

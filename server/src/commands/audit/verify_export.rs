@@ -9,7 +9,7 @@ use anyhow::Context;
 use audit::{ExportVerification, Seals, verify_export};
 use cli::{VerifyExport, print};
 
-use crate::wire;
+use crate::{sealing, wire};
 
 pub(super) fn run(args: &VerifyExport) -> anyhow::Result<bool> {
     let export: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
@@ -23,7 +23,7 @@ pub(super) fn run(args: &VerifyExport) -> anyhow::Result<bool> {
         Some(file) => {
             let config = super::load(file)?;
             let sources = wire::license_sources(&config, &wire::inventory(Some(&config))?.1)?;
-            Some(wire::seal(&sources).context("there is no recipient key to check the seal with")?)
+            Some(sealing::seal(&sources).context("there is no recipient key to check the seal with")?)
         }
     };
     let found = verify_export(export, seal)?;
