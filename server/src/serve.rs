@@ -7,7 +7,7 @@ use config::Config;
 use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, Unavailable};
 use identity::Identity;
 use kernel::{Ambient, Principal, TenantId};
-use platform::HandedOn;
+use platform::{GapLog, HandedOn};
 use store::Store;
 use tenancy::{Slug, Tenancy};
 use tokio::{
@@ -76,7 +76,11 @@ pub(crate) async fn serve(
     ));
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
-    let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
+    let upkeep = tokio::spawn(look_after(
+        Arc::clone(&assembly.outcomes),
+        assembly.gap_log.clone(),
+        assembly.ambient.clone(),
+    ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
@@ -86,6 +90,7 @@ pub(crate) async fn serve(
     licensing.abort();
     measuring.abort();
     assembly.license.remember(assembly.ambient.now()).await;
+    keep(&assembly.gap_log).await;
     recording.abort();
     assembly.recorder.close().await;
     // What was just written is sealed with the rest.
@@ -119,13 +124,20 @@ async fn look_after_license(license: license::RunningLicense, handed_on: HandedO
     }
 }
 
-/// Stored outcomes past their lifetime.
-async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
+/// Stored outcomes past their lifetime, and counts that are to be kept.
+async fn look_after(outcomes: Arc<quota::SqlOutcomes>, gap_log: GapLog, ambient: Ambient) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
         }
+        keep(&gap_log).await;
         tokio::time::sleep(UPKEEP).await;
+    }
+}
+
+async fn keep(gap_log: &GapLog) {
+    if let Err(error) = gap_log.keep().await {
+        tracing::warn!(%error, "failed to keep the count of what deny mode would refuse");
     }
 }
 

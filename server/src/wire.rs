@@ -15,10 +15,10 @@ use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
 use identity::{Identity, Permissions};
 use jiff::Timestamp;
-use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
+use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
-use platform::{HandedOn, Platform};
+use platform::{GapLog, HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
@@ -32,6 +32,7 @@ pub(crate) struct Assembly {
     pub(crate) deciding: Arc<Deciding>,
     pub(crate) handed_on: HandedOn,
     pub(crate) counters: Counters,
+    pub(crate) gap_log: GapLog,
     pub(crate) log: AuditLog,
     pub(crate) recorder: Recorder,
     pub(crate) outcomes: Arc<SqlOutcomes>,
@@ -195,6 +196,8 @@ pub(crate) async fn assemble(
         windows: Limits::STANDARD.windows,
     };
 
+    let gap_log = GapLog::new(store.clone(), Arc::clone(&deciding));
+    let line = Line::default();
     let sources = license_sources(config, deciding.catalog())?;
     let log = audit_log(store.clone(), &sources);
     let modules = Modules::none()
@@ -207,6 +210,8 @@ pub(crate) async fn assemble(
             counters.clone(),
             providers(),
             handed_on.clone(),
+            gap_log.clone(),
+            line.clone(),
         ))
         .mount(tenancy.clone());
     let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
@@ -220,6 +225,7 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
+    line.connect(&bus);
     Ok(Assembly {
         bus,
         ambient,
@@ -227,6 +233,7 @@ pub(crate) async fn assemble(
         deciding,
         handed_on,
         counters,
+        gap_log,
         log,
         recorder,
         outcomes,

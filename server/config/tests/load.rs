@@ -397,6 +397,9 @@ fn a_slice_of_the_catalog_that_is_none_is_named() {
     assert!(told().contains("own.toml"));
     fs::write(folder.0.path().join("own.toml"), "[[quotas]]\n").unwrap();
     let told = told();
-    assert!(told.contains("`catalog.slices`") && told.contains("own.toml") && told.contains("quotas"), "{told}");
+    assert!(
+        told.contains("`catalog.slices`") && told.contains("own.toml") && told.contains("quotas"),
+        "{told}"
+    );
     assert!(!told.contains('\n'), "{told}");
 }
