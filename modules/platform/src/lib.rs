@@ -175,7 +175,6 @@ impl Problem for PlatformError {
         match self {
             Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) => Category::Internal,
             Self::Terms(_) | Self::EmptyWindow => Category::Validation,
-            Self::ChangedMeanwhile { .. } => Category::Conflict,
             Self::NoSuchTenant(_) | Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => Category::Validation,
@@ -193,7 +192,7 @@ impl Problem for PlatformError {
                 | RequestingError::Key { .. } => Category::Conflict,
                 _ => Category::Internal,
             },
-            Self::NothingToRenew => Category::Conflict,
+            Self::NothingToRenew | Self::ChangedMeanwhile { .. } => Category::Conflict,
         }
     }
 }

@@ -8,7 +8,7 @@ impl Platform {
     /// license to, can still write down what a tenant is to hold.
     pub(crate) async fn existing(&self, cx: &Cx, tenant: TenantId) -> Result<(), PlatformError> {
         let Ok(bus) = self.line.bus() else { return Ok(()) };
-        let found = bus.dispatch_json(cx.clone(), "tenancy.tenants.get", json!({ "tenantId": tenant })).await;
+        let found = bus.dispatch_json(asking(cx), "tenancy.tenants.get", json!({ "tenantId": tenant })).await;
         match found {
             Err(Fault::Failed(problem)) if problem.category() == Category::NotFound => {
                 Err(PlatformError::NoSuchTenant(tenant))
@@ -16,4 +16,20 @@ impl Platform {
             _ => Ok(()),
         }
     }
+}
+
+/// The same call without its idempotency key, which is of what it asks for and not of this.
+fn asking(cx: &Cx) -> Cx {
+    let mut asking =
+        Cx::new(cx.ambient().clone(), cx.principal().clone()).with_correlation(cx.correlation().clone());
+    if let Some(tenant) = cx.tenant() {
+        asking = asking.with_tenant(tenant);
+    }
+    if let Some(trace) = cx.trace() {
+        asking = asking.with_trace(trace);
+    }
+    if let Some(deadline) = cx.deadline() {
+        asking = asking.with_deadline(deadline);
+    }
+    asking
 }
