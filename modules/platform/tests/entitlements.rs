@@ -25,7 +25,7 @@ use sdk::{
     },
     kernel::{Fault, Modules},
     prelude::*,
-    store::sqlx,
+    store::{Options, sqlx},
 };
 use serde_json::{Value, json};
 use testkit::{Ground, Reason, Testkit, reason};
@@ -608,4 +608,72 @@ async fn what_deny_mode_would_have_refused_is_kept_and_told_once() {
         .await
         .unwrap();
     assert_eq!(kept, 4);
+}
+
+kit::on_both_engines! {
+    async fn replicas_add_up_what_deny_mode_would_have_refused(url: &str) {
+        let store = Store::open(url, Options::default()).await.unwrap();
+        store.migrate(platform::MIGRATIONS).await.unwrap();
+        let replicas = [fair().0.warning(), fair().0.warning()];
+        let mut logs = Vec::new();
+        for replica in &replicas {
+            let log = GapLog::new(store.clone(), replica.deciding().await);
+            log.keep().await.unwrap();
+            assert_eq!(log.told().await.unwrap().since, None, "nobody has called yet");
+            logs.push(log);
+        }
+        for (times, replica) in [(2, &replicas[0]), (3, &replicas[1])] {
+            replica.pass(SignedDuration::from_secs(times));
+            for _ in 0..times {
+                replica.run(Sweep {}).await.unwrap();
+            }
+        }
+        assert_eq!(logs[0].told().await.unwrap().commands[0].calls, 2, "what the other has not added is not seen");
+        for log in logs.iter().rev() {
+            log.keep().await.unwrap();
+        }
+        for log in &logs {
+            let told = log.told().await.unwrap();
+            assert_eq!((told.commands.len(), told.commands[0].calls), (1, 5));
+            assert_eq!(told.commands[0].reason, Reason::MissingDescriptor);
+            assert_eq!(told.commands[0].last, replicas[1].now(), "the later of both");
+            assert!(told.since.is_some());
+        }
+        // A replica that has closed the gap does not tell of it.
+        let closed = fair().0.warning().allowlisting("fair.stalls.sweep", "meant");
+        let log = GapLog::new(store.clone(), closed.deciding().await);
+        assert_eq!(log.told().await.unwrap().commands, []);
+    }
+
+    async fn what_one_replica_writes_another_hands_on(url: &str) {
+        let store = Store::open(url, Options::default()).await.unwrap();
+        store.migrate(platform::MIGRATIONS).await.unwrap();
+        let (here, there) = (fair().0, fair().0);
+        let one = HandedOn::start(store.clone(), here.deciding().await, here.now()).await.unwrap();
+        let other = HandedOn::start(store.clone(), there.deciding().await, there.now()).await.unwrap();
+        let mut work = store.begin().await.unwrap();
+        let tenant = there.tenant().to_string();
+        sqlx::query("UPDATE platform_baseline SET revision = 1, terms = '{}'").execute(&mut *work).await.unwrap();
+        sqlx::query("UPDATE platform_entitlement_revision SET latest = 2").execute(&mut *work).await.unwrap();
+        sqlx::query(
+            "INSERT INTO platform_subscription (tenant, revision, status, terms, changed_at, changed_by)
+             VALUES ($1, 2, 'ACTIVE', $2, 0, 'test')",
+        )
+        .bind(&tenant)
+        .bind(serde_json::to_string(&lights()).unwrap())
+        .execute(&mut *work)
+        .await
+        .unwrap();
+        work.commit().await.unwrap();
+        assert_eq!((light(&here).await, light(&there).await), (None, None), "before the tick");
+        one.tick(here.now()).await;
+        other.tick(there.now()).await;
+        let other_tenant = TenantId(Uuid::nil());
+        let fault = there.run_in(there.cx().with_tenant(other_tenant), Light {}).await.unwrap_err();
+        assert_eq!(reason(&fault), Some(Reason::NotEntitled));
+        assert_eq!(light(&there).await, None, "its own subscription");
+        let read = HandedOn::read(&store, there.now()).await.unwrap();
+        there.deciding().await.hand_on(read);
+        assert_eq!(light(&there).await, None, "the command line reads the same");
+    }
 }
