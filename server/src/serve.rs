@@ -10,7 +10,7 @@ use http_api::{
 };
 use identity::Identity;
 use kernel::{Ambient, CommandId, Module as _, Principal, TenantId};
-use platform::HandedOn;
+use platform::{GapLog, HandedOn};
 use setup::Setup;
 use store::Store;
 use tenancy::{Slug, Tenancy, Tenant, TenantStatus};
@@ -105,6 +105,7 @@ pub(crate) async fn serve(
     tasks.spawn(look_after(
         Arc::clone(&assembly.outcomes),
         assembly.identity.clone(),
+        assembly.gap_log.clone(),
         assembly.ambient.clone(),
     ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
@@ -113,6 +114,7 @@ pub(crate) async fn serve(
     let served = http_api::serve(listener, router, stop, grace).await;
     tasks.shutdown().await;
     assembly.license.remember(assembly.ambient.now()).await;
+    keep(&assembly.gap_log).await;
     recording.abort();
     assembly.recorder.close().await;
     // With what was just written.
@@ -160,8 +162,13 @@ async fn look_after_onboarding(tenancy: Tenancy) {
     }
 }
 
-/// Stored outcomes, sessions and tokens past their lifetime.
-async fn look_after(outcomes: Arc<quota::SqlOutcomes>, identity: Identity, ambient: Ambient) {
+/// Stored outcomes, sessions and tokens past their lifetime, and counts that are to be kept.
+async fn look_after(
+    outcomes: Arc<quota::SqlOutcomes>,
+    identity: Identity,
+    gap_log: GapLog,
+    ambient: Ambient,
+) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
@@ -169,7 +176,14 @@ async fn look_after(outcomes: Arc<quota::SqlOutcomes>, identity: Identity, ambie
         if let Err(error) = identity.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget sessions and tokens");
         }
+        keep(&gap_log).await;
         tokio::time::sleep(UPKEEP).await;
+    }
+}
+
+async fn keep(gap_log: &GapLog) {
+    if let Err(error) = gap_log.keep().await {
+        tracing::warn!(%error, "failed to keep the count of what deny mode would refuse");
     }
 }
 

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
-use platform::{HandedOn, Platform};
+use platform::{GapLog, HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use setup::Setup;
@@ -35,6 +35,7 @@ pub(crate) struct Assembly {
     pub(crate) deciding: Arc<Deciding>,
     pub(crate) handed_on: HandedOn,
     pub(crate) counters: Counters,
+    pub(crate) gap_log: GapLog,
     pub(crate) log: AuditLog,
     pub(crate) recorder: Recorder,
     pub(crate) outcomes: Arc<SqlOutcomes>,
@@ -207,6 +208,7 @@ pub(crate) async fn assemble(
         windows: Limits::STANDARD.windows,
     };
 
+    let gap_log = GapLog::new(store.clone(), Arc::clone(&deciding));
     let sources = license_sources(config, deciding.catalog())?;
     let log = sealing::audit_log(store.clone(), &sources);
     let safe = sealing::safe(&sources);
@@ -229,6 +231,8 @@ pub(crate) async fn assemble(
             counters.clone(),
             providers(),
             handed_on.clone(),
+            gap_log.clone(),
+            line.clone(),
         ))
         .mount(tenancy.clone());
     let modules = program.mount(modules, &store, &line);
@@ -253,6 +257,7 @@ pub(crate) async fn assemble(
         deciding,
         handed_on,
         counters,
+        gap_log,
         log,
         recorder,
         outcomes,
