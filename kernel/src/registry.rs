@@ -66,12 +66,13 @@ impl Registration {
             },
             codec: Codec {
                 decode: |value| {
-                    serde_path_to_error::deserialize::<_, C>(value)
+                    // Not by value, so that an error can be kept from repeating it.
+                    serde_path_to_error::deserialize::<_, C>(&value)
                         .map(|message| -> Message { Box::new(message) })
                         .map_err(|error| {
                             let path = error.path().to_string();
                             let path = if path == "." { String::new() } else { path };
-                            InputError::new(path, error.into_inner().to_string())
+                            InputError::of(&value, path, error.into_inner().to_string())
                         })
                 },
                 encode: |message| {

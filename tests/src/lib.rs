@@ -203,6 +203,14 @@ impl Quickstart {
         serde_json::from_str(&text).expect("credentials in JSON")
     }
 
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("the process is there to be killed");
+            process.wait().expect("its end");
+        }
+    }
+
     /// Tells it to stop, and waits until it has. Returns whether it ended well.
     pub fn stop(&mut self) -> bool {
         let Some(mut process) = self.process.take() else { return true };
