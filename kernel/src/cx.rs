@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -156,6 +156,7 @@ pub struct Cx {
     trace: Option<TraceContext>,
     deadline: Option<Timestamp>,
     idempotency_key: Option<IdempotencyKey>,
+    peer: Option<IpAddr>,
 }
 
 impl Cx {
@@ -169,6 +170,7 @@ impl Cx {
             trace: None,
             deadline: None,
             idempotency_key: None,
+            peer: None,
         }
     }
 
@@ -212,6 +214,18 @@ impl Cx {
     pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
         self.idempotency_key = Some(key);
         self
+    }
+
+    /// From this address.
+    #[must_use]
+    pub const fn with_peer(mut self, peer: IpAddr) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    /// The address it came from, where it came from outside.
+    pub const fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// The tenant on whose behalf the call runs.

@@ -1,6 +1,11 @@
 //! For whom and by whom a call runs.
 
-use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts};
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    extract::ConnectInfo,
+    http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts},
+};
 use descriptors::access::Permission;
 use kernel::{Category, Cx, IdempotencyKey, Principal, TenantId, TraceContext};
 
@@ -33,6 +38,9 @@ pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result
     if let Some(key) = key {
         cx = cx.with_idempotency_key(key);
     }
+    if let Some(peer) = peer(parts) {
+        cx = cx.with_peer(peer);
+    }
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
     if let Some(trace) = traceparent.and_then(TraceContext::parse) {
         cx = cx.with_trace(trace);
@@ -55,6 +63,12 @@ pub(crate) async fn principal(api: &Api, headers: &HeaderMap) -> Result<Principa
             "the bearer token is not known, or no longer good",
         )
     })
+}
+
+/// The address the request came from.
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    let ConnectInfo(connected) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(connected.ip().to_canonical())
 }
 
 fn home(principal: &Principal) -> Option<TenantId> {

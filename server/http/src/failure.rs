@@ -75,6 +75,7 @@ impl Failure {
     ) -> Self {
         let mut failure = Self {
             status: status::of_fault(fault, denials),
+            retry_after: fault.retry_after(),
             ..Self::new(fault.code(), fault.category(), fault.to_string())
         };
         if fault.category() == Category::Internal {
@@ -92,7 +93,6 @@ impl Failure {
             for (name, value) in &refusal.details {
                 failure = failure.with(name, value.clone());
             }
-            failure.retry_after = refusal.retry_after;
         }
         failure
     }

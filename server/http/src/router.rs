@@ -105,7 +105,12 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    async fn answer(&self, mounted: &Mounted, path: Path, request: Request) -> Answer {
+    async fn answer(
+        &self,
+        mounted: &Mounted,
+        path: Path,
+        request: Request,
+    ) -> Result<(StatusCode, Json<Value>), Failure> {
         let path = well_formed(path)?;
         let (parts, body) = request.into_parts();
         let queried = Queried::of(&parts.uri)?;
@@ -117,7 +122,8 @@ impl Endpoint {
             Gathered::query(queried, &self.fields)
         };
         let input = gathered.path(self.route.parameters(), &path, &self.fields)?.into_value();
-        mounted.run(cx, self.command, input).await
+        let status = StatusCode::from_u16(self.route.status()).expect("a route states a status");
+        Ok((status, mounted.run(cx, self.command, input).await?))
     }
 }
 
