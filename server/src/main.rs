@@ -1,10 +1,12 @@
 //! `chancery`: the server and the operators' tool.
 
 mod commands;
+mod mail;
 mod metrics;
 mod notices;
 mod quickstart;
 mod serve;
+mod signup;
 mod wire;
 
 use std::{

@@ -14,14 +14,17 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::mail::Gauge;
+
 /// Everything that is measured.
 pub(crate) struct Metrics(Registry);
 
 impl Metrics {
     /// Of a program that runs under this license.
-    pub(crate) fn of(license: RunningLicense, ambient: Ambient) -> Self {
+    pub(crate) fn of(license: RunningLicense, ambient: Ambient, outbox: Gauge) -> Self {
         let mut registry = Registry::with_prefix("chancery");
         registry.register_collector(Box::new(LicenseCollector { license, ambient }));
+        registry.register_collector(Box::new(outbox));
         Self(registry)
     }
 }

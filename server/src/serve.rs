@@ -7,6 +7,8 @@ use config::Config;
 use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, Unavailable};
 use identity::Identity;
 use kernel::{Ambient, Principal, TenantId};
+use mail::Outbox;
+use signup::Signup;
 use store::Store;
 use tenancy::{Slug, Tenancy};
 use tokio::{
@@ -14,7 +16,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{metrics::Metrics, notices, wire::Assembly};
+use crate::{mail::Gauge, metrics::Metrics, notices, wire::Assembly};
 
 /// How often things that are due by the clock are looked after.
 const UPKEEP: Duration = Duration::from_secs(30);
@@ -32,6 +34,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     started: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    let backlog = Gauge::default();
     let api = Api {
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
@@ -41,7 +44,7 @@ pub(crate) async fn serve(
         }),
         tenants: Arc::new(Tenants(assembly.tenancy.clone())),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
-        metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone())),
+        metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone(), backlog.clone())),
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -58,10 +61,19 @@ pub(crate) async fn serve(
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
     let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
+    let delivering = tokio::spawn(assembly.outbox.clone().deliver(assembly.ambient.clone()));
+    let signing_up = tokio::spawn(look_after_signups(
+        assembly.signup.clone(),
+        assembly.outbox.clone(),
+        backlog,
+        assembly.ambient.clone(),
+    ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
     let served = http_api::serve(listener, router, stop, grace).await;
+    signing_up.abort();
+    delivering.abort();
     upkeep.abort();
     sealing.abort();
     licensing.abort();
@@ -104,6 +116,17 @@ async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
         }
+        tokio::time::sleep(UPKEEP).await;
+    }
+}
+
+/// Signups that nobody calls about, and how full the outbox is.
+async fn look_after_signups(signup: Signup, outbox: Outbox, backlog: Gauge, ambient: Ambient) {
+    loop {
+        if let Err(error) = signup.look_after(&ambient).await {
+            tracing::warn!(%error, "failed to look after signups");
+        }
+        backlog.read(&outbox).await;
         tokio::time::sleep(UPKEEP).await;
     }
 }

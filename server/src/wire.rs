@@ -15,12 +15,14 @@ use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
 use identity::{Identity, Permissions};
 use jiff::Timestamp;
-use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
+use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
+use mail::Outbox;
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
 use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
+use signup::{Decided, Signup};
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
 
@@ -34,6 +36,8 @@ pub(crate) struct Assembly {
     pub(crate) outcomes: Arc<SqlOutcomes>,
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
+    pub(crate) signup: Signup,
+    pub(crate) outbox: Outbox,
     pub(crate) store: Store,
     /// The tenant that operators of the platform belong to.
     pub(crate) application: TenantId,
@@ -41,8 +45,16 @@ pub(crate) struct Assembly {
 
 /// The tables of everything that is mounted below.
 pub(crate) fn migrations() -> Vec<Migration> {
-    [audit::MIGRATIONS, license::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS]
-        .concat()
+    [
+        audit::MIGRATIONS,
+        license::MIGRATIONS,
+        quota::MIGRATIONS,
+        identity::MIGRATIONS,
+        tenancy::MIGRATIONS,
+        mail::MIGRATIONS,
+        signup::MIGRATIONS,
+    ]
+    .concat()
 }
 
 /// Opens the configured database.
@@ -152,6 +164,17 @@ pub(crate) async fn assemble(
 
     let sources = license_sources(config, deciding.catalog())?;
     let log = audit_log(store.clone(), &sources);
+    let line = Line::default();
+    let outbox = crate::mail::outbox(config, store.clone())?;
+    let ground = crate::signup::Ground {
+        store: store.clone(),
+        line: line.clone(),
+        application,
+        outbox: &outbox,
+        key: state_key(&sources),
+        decided: Arc::new(|| Decided { self_signup: true, subtenant_signup: true, require_approval: false }),
+    };
+    let signup = crate::signup::signup(config, ground, &ambient)?;
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
@@ -161,7 +184,8 @@ pub(crate) async fn assemble(
             RequestDesk::of(&sources),
             Arc::clone(&quotas),
         ))
-        .mount(tenancy.clone());
+        .mount(tenancy.clone())
+        .mount(signup.clone());
     let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
     let parts = Parts {
         deciding,
@@ -173,18 +197,37 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
-    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, identity, tenancy, store, application })
+    line.connect(&bus);
+    Ok(Assembly {
+        bus,
+        ambient,
+        license,
+        log,
+        recorder,
+        outcomes,
+        identity,
+        tenancy,
+        signup,
+        outbox,
+        store,
+        application,
+    })
 }
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
 /// of itself that it is not sealed.
 fn audit_log(store: Store, sources: &Sources) -> AuditLog {
     let log = AuditLog::new(store);
-    let recipient = sources.recipient.as_ref().and_then(|key| key.read().ok().flatten());
-    match recipient.and_then(|recipient| recipient.state_key().ok()) {
+    match state_key(sources) {
         Some(key) => log.sealed_by(DeploymentSeal(key)),
         None => log,
     }
+}
+
+/// The key that only this deployment has: of its recipient key, where there is one.
+fn state_key(sources: &Sources) -> Option<StateKey> {
+    let recipient = sources.recipient.as_ref()?.read().ok().flatten()?;
+    recipient.state_key().ok()
 }
 
 /// The deployment's own key, as the audit's port wants it.

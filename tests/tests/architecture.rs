@@ -44,11 +44,13 @@ const TABLE: &[(&str, May)] = &[
     // Modules know the SDK. The platform module is the face of enforcement and audit, so it sees them too.
     ("health", Know(&["sdk"])),
     ("identity", Know(&["sdk"])),
+    ("signup", Know(&["sdk"])),
     ("tenancy", Know(&["sdk"])),
     ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license"])),
     ("http", KnowAllBut("issuer")),
+    ("mail", Know(&["kernel", "store"])),
     ("cli", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),
     // Tests.

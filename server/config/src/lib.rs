@@ -32,10 +32,14 @@
 mod error;
 mod keys;
 mod load;
+mod mail;
 mod section;
+mod signup;
 
 pub use error::{ConfigError, Origin};
+pub use mail::{Mail, MailSecurity, MailServer};
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
 };
+pub use signup::{Challenge, Signup, SignupPolicy, Tenant};

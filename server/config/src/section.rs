@@ -23,6 +23,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
+use crate::{Mail, Tenant};
+
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -40,6 +42,11 @@ pub struct Config {
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,
+    /// How tenants come to be.
+    #[serde(default)]
+    pub tenant: Tenant,
+    /// How mail leaves. Without it none does.
+    pub mail: Option<Mail>,
     /// What is written to standard error.
     #[serde(default)]
     pub log: Log,
@@ -388,7 +395,7 @@ fn stated_identifiers<'de, D: Deserializer<'de>>(
 }
 
 /// `PT5M`, or a number of seconds.
-fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<SignedDuration, D::Error> {
+pub(crate) fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<SignedDuration, D::Error> {
     let text = String::deserialize(value)?;
     let seconds = text.trim().parse::<u32>().map(|seconds| SignedDuration::from_secs(seconds.into()));
     let parsed = seconds.ok().or_else(|| text.trim().parse::<SignedDuration>().ok());
