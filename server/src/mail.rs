@@ -27,7 +27,8 @@ fn smtp(from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
         (Some(_), None) => return Err(refused("mail.smtp.password", "an account needs one").into()),
         (None, Some(_)) => return Err(refused("mail.smtp.username", "a password needs one").into()),
     };
-    let read = |path: &PathBuf| fs::read(path).with_context(|| format!("failed to read `{}`", path.display()));
+    let read =
+        |path: &PathBuf| fs::read(path).with_context(|| format!("failed to read `{}`", path.display()));
     let settings = SmtpSettings {
         host: server.host.clone(),
         port: server.port,

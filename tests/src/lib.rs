@@ -1,5 +1,6 @@
 //! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
 
+mod mail;
 mod vendor;
 
 use std::{
@@ -15,6 +16,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use mail::{ChallengeService, MailServer};
 pub use vendor::{Vendor, Wanted};
 
 /// The folder of the programs, built like the tests themselves.
@@ -206,6 +208,17 @@ impl Quickstart {
     pub fn credentials(&self) -> Value {
         let text = fs::read_to_string(self.path("credentials.json")).expect("its credentials");
         serde_json::from_str(&text).expect("credentials in JSON")
+    }
+
+    /// Ends it as a power cut would.
+    ///
+    /// # Panics
+    ///
+    /// When it is not running.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("it is running");
+        process.kill().expect("end it");
+        process.wait().expect("its end");
     }
 
     /// Tells it to stop, and waits until it has. Returns whether it ended well.
