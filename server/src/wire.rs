@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use audit::{AuditLog, Recorder, Seal, SqlSink};
-use config::Config;
+use config::{Config, ConfigError, Origin};
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
@@ -24,7 +24,7 @@ use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use signup::{Decided, Signup};
 use store::{Migration, Options, Store};
-use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
+use tenancy::{Dns, ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
 
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
@@ -152,11 +152,13 @@ pub(crate) async fn assemble(
     let registry = Arc::clone(deciding.registry());
 
     let identity = Identity::new(store.clone(), permissions(&registry));
-    let tenancy = Tenancy::new(store.clone());
-    let application = tenancy
-        .application_tenant(&ambient)
+    let line = Line::default();
+    let application = tenancy::application_tenant(&store, &ambient)
         .await
         .context("failed to make sure of the application tenant")?;
+    let policy = OnboardingPolicy::closed();
+    let tenancy = Tenancy::new(store.clone(), application, tenants(config, &line, policy.clone())?);
+    tenancy.refresh().await.context("failed to read the onboarding policy")?;
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
@@ -164,7 +166,6 @@ pub(crate) async fn assemble(
 
     let sources = license_sources(config, deciding.catalog())?;
     let log = audit_log(store.clone(), &sources);
-    let line = Line::default();
     let outbox = crate::mail::outbox(config, store.clone())?;
     let ground = crate::signup::Ground {
         store: store.clone(),
@@ -172,7 +173,7 @@ pub(crate) async fn assemble(
         application,
         outbox: &outbox,
         key: state_key(&sources),
-        decided: Arc::new(|| Decided { self_signup: true, subtenant_signup: true, require_approval: false }),
+        decided: decided(policy.clone()),
     };
     let signup = crate::signup::signup(config, ground, &ambient)?;
     let modules = Modules::none()
@@ -186,11 +187,11 @@ pub(crate) async fn assemble(
         ))
         .mount(tenancy.clone())
         .mount(signup.clone());
-    let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
+    let guards = Guards::none().with(ONBOARDING, ToggledOnboarding { application, policy });
     let parts = Parts {
         deciding,
         quotas,
-        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, Providers::none())),
+        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, cardinality_providers())),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
         guards,
@@ -211,6 +212,51 @@ pub(crate) async fn assemble(
         outbox,
         store,
         application,
+    })
+}
+
+/// Who counts the things that quotas limit.
+pub(crate) fn cardinality_providers() -> Providers {
+    tenancy::cardinality_providers(Providers::none())
+}
+
+/// What operators have decided, as the signup asks for it.
+fn decided(policy: OnboardingPolicy) -> Arc<dyn Fn() -> Decided + Send + Sync> {
+    Arc::new(move || {
+        let toggles = policy.current();
+        Decided {
+            self_signup: toggles.self_signup_enabled,
+            subtenant_signup: toggles.subtenant_signup_enabled,
+            require_approval: toggles.require_approval_for_self_signup,
+        }
+    })
+}
+
+/// Where tenants are found, and who proves their domains, by configuration.
+fn tenants(config: &Config, line: &Line, policy: OnboardingPolicy) -> Result<tenancy::Settings, ConfigError> {
+    let config::Tenant { platform_domain, resolution, dns, signup: _ } = &config.tenant;
+    let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
+    Ok(tenancy::Settings {
+        platform_domain: parsed("tenant.platform-domain", platform_domain.as_deref())?,
+        custom_domains: resolution.custom_domains,
+        self_tenant: parsed("tenant.resolution.self-tenant", resolution.self_tenant.as_deref())?,
+        own_hosts: own.map(str::to_owned).into_iter().collect(),
+        txt: Arc::new(Dns::asking(dns.servers.clone())),
+        policy,
+        line: line.clone(),
+        steps: Vec::new(),
+    })
+}
+
+/// A value of the configuration in its own type.
+fn parsed<T>(key: &str, text: Option<&str>) -> Result<Option<T>, ConfigError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let parsed = text.map(str::parse::<T>).transpose();
+    parsed.map_err(|error| ConfigError::Refused {
+        origin: Origin::Key(key.to_owned()),
+        message: error.to_string(),
     })
 }
 

@@ -45,7 +45,8 @@ const TABLE: &[(&str, May)] = &[
     ("health", Know(&["sdk"])),
     ("identity", Know(&["sdk"])),
     ("signup", Know(&["sdk"])),
-    ("tenancy", Know(&["sdk"])),
+    // It counts its tenants for the quotas that are sold over them.
+    ("tenancy", Know(&["sdk", "quota"])),
     ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license"])),

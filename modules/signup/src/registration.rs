@@ -98,6 +98,10 @@ impl Signup {
         let mut inner = Cx::new(cx.ambient().clone(), Principal::System)
             .with_correlation(cx.correlation().clone())
             .with_idempotency_key(key);
+        // For a tenant beneath another, what the other may do counts as well.
+        if let Some(parent) = request.parent {
+            inner = inner.with_tenant(parent);
+        }
         if let Some(trace) = cx.trace() {
             inner = inner.with_trace(trace);
         }

@@ -35,6 +35,7 @@ mod load;
 mod mail;
 mod section;
 mod signup;
+mod tenant;
 
 pub use error::{ConfigError, Origin};
 pub use mail::{Mail, MailSecurity, MailServer};
@@ -42,4 +43,5 @@ pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
 };
-pub use signup::{Challenge, Signup, SignupPolicy, Tenant};
+pub use signup::{Challenge, Signup, SignupPolicy};
+pub use tenant::{Dns, Resolution, Tenant};

@@ -42,7 +42,7 @@ pub struct Config {
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,
-    /// How tenants come to be.
+    /// Where tenants are found, and how they come to be.
     #[serde(default)]
     pub tenant: Tenant,
     /// How mail leaves. Without it none does.

@@ -10,14 +10,6 @@ use url::Url;
 
 use crate::section::duration;
 
-/// `[tenant]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Tenant {
-    /// Registration by whoever wants a tenant.
-    pub signup: Signup,
-}
-
 /// `[tenant.signup]`
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
