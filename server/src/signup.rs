@@ -6,11 +6,13 @@ use config::{Challenge, Config, SignupPolicy};
 use envelope::StateKey;
 use kernel::{Ambient, Line, TenantId};
 use mail::Outbox;
+use platform::Onboarding;
 use secrecy::SecretString;
 use signup::{
     Decided, Mailer, Parts, Policy, Settings, Signup, SiteVerify, SiteVerifySettings, VerifyChallenge,
 };
 use store::Store;
+use tenancy::{ConfigFacts, OnboardingPolicy, OnboardingToggles, RuntimeFacts};
 
 use crate::mail::{ByOutbox, refused};
 
@@ -77,5 +79,48 @@ fn pepper(key: Option<StateKey>, ambient: &Ambient) -> SecretString {
     match key {
         Some(key) => key.protect("signup", "pepper").into(),
         None => format!("{:x?}", ambient.bytes::<32>()).into(),
+    }
+}
+
+/// What is known of the ways to a tenant, beside the license.
+pub(crate) struct Ways {
+    policy: OnboardingPolicy,
+    platform: bool,
+    children: bool,
+    verifier: bool,
+    outbox: Outbox,
+}
+
+impl Ways {
+    pub(crate) fn of(config: &Config, policy: OnboardingPolicy, outbox: &Outbox) -> Self {
+        let signup = &config.tenant.signup;
+        Self {
+            policy,
+            platform: signup.platform.enabled,
+            children: signup.children.enabled,
+            verifier: signup.challenge.is_some(),
+            outbox: outbox.clone(),
+        }
+    }
+}
+
+impl Onboarding for Ways {
+    fn config(&self) -> ConfigFacts {
+        let decided = OnboardingToggles::clone(&self.policy.current());
+        ConfigFacts {
+            // Both must want it: the configuration, and the operators.
+            toggles: OnboardingToggles {
+                self_signup_enabled: decided.self_signup_enabled && self.platform,
+                subtenant_signup_enabled: decided.subtenant_signup_enabled && self.children,
+                ..decided
+            },
+            email: self.outbox.is_configured(),
+            challenge_verifier: self.verifier,
+        }
+    }
+
+    fn runtime(&self) -> RuntimeFacts {
+        // The application tenant is made sure of before anything is served.
+        RuntimeFacts { application_tenant: true, email: self.outbox.is_healthy() }
     }
 }

@@ -184,6 +184,7 @@ pub(crate) async fn assemble(
             log.clone(),
             RequestDesk::of(&sources),
             Arc::clone(&quotas),
+            Arc::new(crate::signup::Ways::of(config, policy.clone(), &outbox)),
         ))
         .mount(tenancy.clone())
         .mount(signup.clone());

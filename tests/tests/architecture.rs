@@ -47,7 +47,8 @@ const TABLE: &[(&str, May)] = &[
     ("signup", Know(&["sdk"])),
     // It counts its tenants for the quotas that are sold over them.
     ("tenancy", Know(&["sdk", "quota"])),
-    ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
+    // It answers from the license what tenancy's matrix of the ways to a tenant asks.
+    ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit", "tenancy"])),
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license"])),
     ("http", KnowAllBut("issuer")),

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod coverage;
 pub mod license;
 pub mod license_request;
+pub mod onboarding;
 
 use std::{fmt, sync::Arc};
 
@@ -13,6 +14,8 @@ use ::license::{InstallError, RequestDesk, RequestingError};
 use ::quota::{MeteredStore, QuotaError};
 use pipeline::Deciding;
 use sdk::prelude::*;
+
+pub use onboarding::availability::Onboarding;
 
 sdk::catalog!("../catalog.toml");
 
@@ -32,17 +35,20 @@ pub struct Platform {
     log: ::audit::AuditLog,
     desk: RequestDesk,
     quotas: Arc<dyn MeteredStore>,
+    onboarding: Arc<dyn Onboarding>,
 }
 
 impl Platform {
-    /// Over what this process decides from, the log it writes, the desk where licenses are asked for, and what is counted.
+    /// Over what this process decides from, the log it writes, the desk where licenses are asked for, what is counted, and
+    /// what is known of the ways to a tenant.
     pub const fn new(
         deciding: Arc<Deciding>,
         log: ::audit::AuditLog,
         desk: RequestDesk,
         quotas: Arc<dyn MeteredStore>,
+        onboarding: Arc<dyn Onboarding>,
     ) -> Self {
-        Self { deciding, log, desk, quotas }
+        Self { deciding, log, desk, quotas, onboarding }
     }
 }
 
