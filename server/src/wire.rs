@@ -192,7 +192,7 @@ pub(crate) async fn assemble(
     let parts = Parts {
         deciding,
         quotas,
-        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, cardinality_providers())),
+        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, providers())),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
         guards,
@@ -216,8 +216,8 @@ pub(crate) async fn assemble(
     })
 }
 
-/// Who counts the things that quotas limit.
-pub(crate) fn cardinality_providers() -> Providers {
+/// Who counts the live things of which quota. Known without a configuration.
+pub(crate) fn providers() -> Providers {
     tenancy::cardinality_providers(Providers::none())
 }
 
