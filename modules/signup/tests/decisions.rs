@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use sdk::{
     descriptors::{
         access::Access,
+        catalog::Catalog,
         descriptor::{EntitlementKey, LicenseDescriptor},
     },
     kernel::{Authenticated, BoxProblem, Commands, Fault, Modules, RuntimeCommand},
@@ -136,6 +137,7 @@ impl Scene {
                     .facet(LicenseDescriptor::builder(key).internal_system().build()),
             )
         })
+        .with_catalog(Catalog::assemble([("tenancy", include_str!("../../tenancy/catalog.toml"))]).unwrap())
         .licensed("chancery")
         .featuring(SELF_SIGNUP)
         .permitted(SIGNUPS_READ)
@@ -171,6 +173,8 @@ impl Scene {
 
     /// A request that waits for approval.
     async fn waiting(&self, slug: &str, parent: Option<TenantId>) -> Uuid {
+        // They are listed by age.
+        self.testkit.pass(SignedDuration::from_secs(1));
         let (id, token) = self.asked(slug, parent).await;
         assert_eq!(self.confirm(&token).await.unwrap().status, SignupStatus::PendingApproval);
         id
