@@ -35,11 +35,13 @@ impl Method {
     }
 }
 
-/// A route of a command: `#[http(POST "/api/…/{id}")]`. A `{name}` segment becomes the input's field of that name.
+/// A route of a command: `#[http(POST "/api/…/{id}")]`, or `#[http(POST "/api/…" => 202)]` where a success has another
+/// status. A `{name}` segment becomes the input's field of that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HttpRoute {
     method: Method,
     path: &'static str,
+    status: u16,
 }
 
 impl HttpRoute {
@@ -47,7 +49,22 @@ impl HttpRoute {
     #[track_caller]
     pub const fn new(method: Method, path: &'static str) -> Self {
         assert!(!path.is_empty() && path.as_bytes()[0] == b'/', "a route's path begins with `/`");
-        Self { method, path }
+        Self { method, path, status: 200 }
+    }
+
+    /// With another status than 200 for a success, such as 202 (RFC 9110 section 15.3). One that means no success does
+    /// not compile.
+    #[track_caller]
+    #[must_use]
+    pub const fn answering(mut self, status: u16) -> Self {
+        assert!(status >= 200 && status < 300 && status != 204, "a success with a body is 2xx, and not 204");
+        self.status = status;
+        self
+    }
+
+    /// The status of a success.
+    pub const fn status(&self) -> u16 {
+        self.status
     }
 
     /// The method.

@@ -9,6 +9,7 @@
 //! ```
 
 mod commands;
+mod mail;
 mod metrics;
 mod notices;
 mod program;
@@ -16,6 +17,7 @@ mod quickstart;
 mod sealing;
 mod serve;
 mod settings;
+mod signup;
 mod sinks;
 mod telemetry;
 mod wire;

@@ -28,7 +28,8 @@ pub(crate) fn safe(sources: &Sources) -> Option<Arc<dyn Safe>> {
     state_key(sources).map(|key| Arc::new(DeploymentSafe(key)) as _)
 }
 
-fn state_key(sources: &Sources) -> Option<StateKey> {
+/// That key.
+pub(crate) fn state_key(sources: &Sources) -> Option<StateKey> {
     let recipient = sources.recipient.as_ref()?.read().ok().flatten()?;
     recipient.state_key().ok()
 }

@@ -10,8 +10,10 @@ use http_api::{
 };
 use identity::Identity;
 use kernel::{Ambient, CommandId, Module as _, Principal, TenantId};
+use mail::Outbox;
 use platform::{GapLog, HandedOn};
 use setup::Setup;
+use signup::Signup;
 use store::Store;
 use tenancy::{Slug, Tenancy, Tenant, TenantStatus};
 use tokio::{
@@ -22,6 +24,7 @@ use tokio::{
 };
 
 use crate::{
+    mail::Gauge,
     metrics::{CoverageGaps, Measured, Metrics, QuotaUse},
     notices,
     wire::{self, Assembly},
@@ -43,6 +46,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     started: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    let backlog = Gauge::default();
     let retention = config.audit.retention_days.map(NonZeroU32::get);
     let sinks = assembly.sinks.start(retention, &assembly.log, &assembly.ambient);
     let quotas = QuotaUse::unknown();
@@ -56,7 +60,8 @@ pub(crate) async fn serve(
     };
     let metrics = Metrics::of(measured)
         .with(CoverageGaps::of(&assembly.deciding, &wire::providers()))
-        .with(quotas.clone());
+        .with(quotas.clone())
+        .with(backlog.clone());
     let metrics = Arc::new(metrics);
     let (telemetry_stop, telemetry_stopped) = oneshot::channel::<()>();
     let exporting = tokio::spawn(assembly.telemetry.clone().run(
@@ -102,6 +107,13 @@ pub(crate) async fn serve(
     tasks.spawn(look_after_onboarding(assembly.tenancy.clone()));
     let clock = assembly.ambient.clone();
     tasks.spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
+    tasks.spawn(assembly.outbox.clone().deliver(assembly.ambient.clone()));
+    tasks.spawn(look_after_signups(
+        assembly.signup.clone(),
+        assembly.outbox.clone(),
+        backlog,
+        assembly.ambient.clone(),
+    ));
     tasks.spawn(look_after(
         Arc::clone(&assembly.outcomes),
         assembly.identity.clone(),
@@ -184,6 +196,17 @@ async fn look_after(
 async fn keep(gap_log: &GapLog) {
     if let Err(error) = gap_log.keep().await {
         tracing::warn!(%error, "failed to keep the count of what deny mode would refuse");
+    }
+}
+
+/// Signups that nobody calls about, and how full the outbox is.
+async fn look_after_signups(signup: Signup, outbox: Outbox, backlog: Gauge, ambient: Ambient) {
+    loop {
+        if let Err(error) = signup.look_after(&ambient).await {
+            tracing::warn!(%error, "failed to look after signups");
+        }
+        backlog.read(&outbox).await;
+        tokio::time::sleep(UPKEEP).await;
     }
 }
 

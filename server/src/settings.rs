@@ -8,6 +8,7 @@ use identity::{Allowance, Identity, PasswordSettings, SessionSettings, Settings,
 use kernel::{Line, TenantId};
 use license::RunningLicense;
 use setup::Facts;
+use signup::Decided;
 use tenancy::{Dns, OnboardingPolicy};
 
 /// Where tenants are found, and who proves their domains, by configuration.
@@ -16,7 +17,7 @@ pub(crate) fn tenancy(
     line: &Line,
     policy: OnboardingPolicy,
 ) -> Result<tenancy::Settings, ConfigError> {
-    let config::Tenant { platform_domain, resolution, dns } = &config.tenant;
+    let config::Tenant { platform_domain, resolution, dns, signup: _ } = &config.tenant;
     let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
     Ok(tenancy::Settings {
         platform_domain: parsed("tenant.platform-domain", platform_domain.as_deref())?,
@@ -39,6 +40,18 @@ where
     parsed.map_err(|error| ConfigError::Refused {
         origin: Origin::Key(key.to_owned()),
         message: error.to_string(),
+    })
+}
+
+/// What operators have decided, as the signup asks for it.
+pub(crate) fn decided(policy: OnboardingPolicy) -> Arc<dyn Fn() -> Decided + Send + Sync> {
+    Arc::new(move || {
+        let toggles = policy.current();
+        Decided {
+            self_signup: toggles.self_signup_enabled,
+            subtenant_signup: toggles.subtenant_signup_enabled,
+            require_approval: toggles.require_approval_for_self_signup,
+        }
     })
 }
 

@@ -17,11 +17,13 @@ use identity::{Identity, OPERATORS_READ, OPERATORS_WRITE, Permissions};
 use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
+use mail::Outbox;
 use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
 use platform::{GapLog, HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use setup::Setup;
+use signup::Signup;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
 
@@ -42,6 +44,8 @@ pub(crate) struct Assembly {
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
     pub(crate) setup: Setup,
+    pub(crate) signup: Signup,
+    pub(crate) outbox: Outbox,
     pub(crate) store: Store,
     pub(crate) calls: Arc<Calls>,
     pub(crate) sinks: Sinks,
@@ -59,6 +63,8 @@ pub(crate) fn migrations() -> Vec<Migration> {
         identity::MIGRATIONS,
         setup::MIGRATIONS,
         tenancy::MIGRATIONS,
+        mail::MIGRATIONS,
+        signup::MIGRATIONS,
         platform::MIGRATIONS,
     ]
     .concat()
@@ -220,21 +226,33 @@ pub(crate) async fn assemble(
             .context("`identity.password`")?;
     let site = Arc::new(settings::Site { identity: identity.clone(), license: license.clone() });
     let setup = Setup::new(store.clone(), line.clone(), site, settings::setup(config, application));
+    let outbox = crate::mail::outbox(config, store.clone())?;
+    let ground = crate::signup::Ground {
+        store: store.clone(),
+        line: line.clone(),
+        application,
+        outbox: &outbox,
+        key: sealing::state_key(&sources),
+        decided: settings::decided(policy.clone()),
+    };
+    let signup = crate::signup::signup(config, ground, &ambient)?;
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
         .mount(setup.clone())
-        .mount(Platform::new(
-            Arc::clone(&deciding),
-            log.clone(),
-            RequestDesk::of(&sources),
-            counters.clone(),
-            providers(),
-            handed_on.clone(),
-            gap_log.clone(),
-            line.clone(),
-        ))
-        .mount(tenancy.clone());
+        .mount(Platform::of(platform::Parts {
+            deciding: Arc::clone(&deciding),
+            log: log.clone(),
+            desk: RequestDesk::of(&sources),
+            counters: counters.clone(),
+            providers: providers(),
+            handed_on: handed_on.clone(),
+            gap_log: gap_log.clone(),
+            line: line.clone(),
+            onboarding: Arc::new(crate::signup::Ways::of(config, policy.clone(), &outbox)),
+        }))
+        .mount(tenancy.clone())
+        .mount(signup.clone());
     let modules = program.mount(modules, &store, &line);
     let guards = Guards::none().with(ONBOARDING, ToggledOnboarding { application, policy });
     let calls = Arc::new(Calls::of(Arc::clone(&registry), telemetry.spans()));
@@ -264,6 +282,8 @@ pub(crate) async fn assemble(
         identity,
         tenancy,
         setup,
+        signup,
+        outbox,
         store,
         calls,
         sinks,

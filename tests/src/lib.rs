@@ -1,6 +1,7 @@
 //! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
 
 mod fresh;
+mod mail;
 mod vendor;
 
 use std::{
@@ -17,6 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use fresh::Fresh;
+pub use mail::{ChallengeService, MailServer};
 pub use vendor::{Vendor, Wanted};
 
 /// The folder of the programs, built like the tests themselves.

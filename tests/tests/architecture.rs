@@ -45,14 +45,17 @@ const TABLE: &[(&str, May)] = &[
     // Modules know the SDK. The platform module is the face of enforcement and audit, so it sees them too.
     ("health", Know(&["sdk"])),
     ("identity", Know(&["sdk"])),
+    ("signup", Know(&["sdk"])),
     // It counts its tenants for the quotas that are sold over them.
     ("tenancy", Know(&["sdk", "quota"])),
-    ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
+    // It answers from the license what tenancy's matrix of the ways to a tenant asks.
+    ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit", "tenancy"])),
     // Setup is the door of operators and licensing before there is anybody: their commands, their messages.
     ("setup", Know(&["sdk", "identity", "platform", "license"])),
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license", "secrets"])),
     ("http", KnowAllBut("issuer")),
+    ("mail", Know(&["kernel", "store"])),
     ("cli", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),
     // Tests.

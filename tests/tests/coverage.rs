@@ -13,7 +13,7 @@ const UNCOVERED: [&str; 2] = [
 
 /// Features that editions hold and no command requires yet. Nobody adds to this list either: a feature is sold when a
 /// command asks for it.
-const PROMISED: [&str; 2] = ["tenancy.federation.v1", "tenancy.self-signup.v1"];
+const PROMISED: [&str; 1] = ["tenancy.federation.v1"];
 
 /// Commands that have a descriptor and yet ask for no license. The license's own face, and what signs people in, must answer
 /// without one; nobody adds a command of another module to make a test pass.

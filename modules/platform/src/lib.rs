@@ -10,6 +10,7 @@ pub mod entitlements;
 pub mod features;
 pub mod license;
 pub mod license_request;
+pub mod onboarding;
 pub mod products;
 pub mod quotas;
 pub mod subscriptions;
@@ -29,6 +30,7 @@ use sdk::prelude::*;
 
 pub use gap_log::GapLog;
 pub use handed_on::{HandedOn, HandedOnError};
+pub use onboarding::availability::Onboarding;
 pub use terms::{ProductTerms, Terms, TermsError};
 
 sdk::catalog!("../catalog.toml");
@@ -55,35 +57,35 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
 
 /// The module.
 #[derive(Clone)]
-pub struct Platform {
-    deciding: Arc<Deciding>,
-    log: ::audit::AuditLog,
-    desk: RequestDesk,
-    counters: Counters,
-    providers: Providers,
-    handed_on: HandedOn,
-    gap_log: GapLog,
-    line: Line,
+pub struct Platform(Parts);
+
+/// What the module is the face of.
+#[derive(Clone)]
+pub struct Parts {
+    /// What this process decides from.
+    pub deciding: Arc<Deciding>,
+    /// The log it writes.
+    pub log: ::audit::AuditLog,
+    /// Where licenses are asked for.
+    pub desk: RequestDesk,
+    /// Where quotas are counted.
+    pub counters: Counters,
+    /// Who counts the things that quotas limit.
+    pub providers: Providers,
+    /// What is handed on to tenants.
+    pub handed_on: HandedOn,
+    /// The count of what deny mode would refuse.
+    pub gap_log: GapLog,
+    /// To the tenants.
+    pub line: Line,
+    /// What is known of the ways to a tenant.
+    pub onboarding: Arc<dyn Onboarding>,
 }
 
 impl Platform {
-    /// Over what this process decides from, the log it writes, the desk where licenses are asked for, where quotas are
-    /// counted and by whom, what is handed on, the count of what deny mode would refuse, and a line to the tenants.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the face of enforcement is made of its parts, named where it is wired"
-    )]
-    pub const fn new(
-        deciding: Arc<Deciding>,
-        log: ::audit::AuditLog,
-        desk: RequestDesk,
-        counters: Counters,
-        providers: Providers,
-        handed_on: HandedOn,
-        gap_log: GapLog,
-        line: Line,
-    ) -> Self {
-        Self { deciding, log, desk, counters, providers, handed_on, gap_log, line }
+    /// The face of these.
+    pub const fn of(parts: Parts) -> Self {
+        Self(parts)
     }
 }
 

@@ -7,7 +7,7 @@ impl Platform {
     /// Refuses a tenant that is known not to be there. Only a clear no refuses: whoever may not look at tenants, or has no
     /// license to, can still write down what a tenant is to hold.
     pub(crate) async fn existing(&self, cx: &Cx, tenant: TenantId) -> Result<(), PlatformError> {
-        let Ok(bus) = self.line.bus() else { return Ok(()) };
+        let Ok(bus) = self.0.line.bus() else { return Ok(()) };
         let found = bus.dispatch_json(asking(cx), "tenancy.tenants.get", json!({ "tenantId": tenant })).await;
         match found {
             Err(Fault::Failed(problem)) if problem.category() == Category::NotFound => {

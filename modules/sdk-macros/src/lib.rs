@@ -8,7 +8,7 @@ use proc_macro::TokenStream;
 use proc_macro2::{Span, TokenStream as Tokens};
 use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, DeriveInput, Error, Expr, ExprLit, Ident, Lit, LitStr, Meta, Result, Token, Type,
+    Attribute, DeriveInput, Error, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Result, Token, Type,
     parse::{Parse, ParseStream},
     parse_macro_input,
     punctuated::Punctuated,
@@ -23,7 +23,7 @@ use syn::{
 /// | `#[command("tenancy.tenants.create", Tenancy -> Tenant)]` | id, module, answer; required |
 /// | `#[access(…)]` | who may run it: the methods of `AccessBuilder`; required |
 /// | `#[license(…)]` | what licensing asks: the methods of `LicenseDescriptorBuilder` |
-/// | `#[http(POST "/api/…")]` | a route, any number of them |
+/// | `#[http(POST "/api/…")]` | a route, any number of them; `=> 202` names the status of a success |
 /// | `#[guard(POLICY)]` | the module's policy that stands before it |
 #[proc_macro_derive(Command, attributes(command, access, license, http, guard))]
 pub fn command(input: TokenStream) -> TokenStream {
@@ -70,10 +70,11 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
         });
     }
     for http in input.attrs.iter().filter(|attribute| attribute.path().is_ident("http")) {
-        let Route { method, path } = http.parse_args()?;
+        let Route { method, path, status } = http.parse_args()?;
+        let answering = status.map(|status| quote_spanned! { status.span() => .answering(#status) });
         let at = sdk_at(&sdk, path.span());
         facets.push(quote_spanned! { path.span() =>
-            const { &#at::descriptors::route::HttpRoute::new(#at::descriptors::route::Method::#method, #path) }
+            const { &#at::descriptors::route::HttpRoute::new(#at::descriptors::route::Method::#method, #path) #answering }
         });
     }
     if let Some(guard) = attribute(input, "guard")? {
@@ -122,15 +123,18 @@ impl Parse for Head {
     }
 }
 
-/// `POST "/api/tenants"`
+/// `POST "/api/tenants"`, or `POST "/api/tenants" => 201`
 struct Route {
     method: Ident,
     path: LitStr,
+    status: Option<LitInt>,
 }
 
 impl Parse for Route {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        Ok(Self { method: input.parse()?, path: input.parse()? })
+        let (method, path) = (input.parse()?, input.parse()?);
+        let status = input.parse::<Option<Token![=>]>>()?.map(|_| input.parse()).transpose()?;
+        Ok(Self { method, path, status })
     }
 }
 

@@ -35,8 +35,10 @@ mod error;
 mod identity;
 mod keys;
 mod load;
+mod mail;
 mod secrets;
 mod section;
+mod signup;
 mod tenant;
 
 pub use catalog::CatalogFiles;
@@ -45,10 +47,12 @@ mod telemetry;
 pub use audit::{Audit, JsonLinesSink, OtlpSink, SyslogSink, WebhookSink};
 pub use error::{ConfigError, Origin};
 pub use identity::{Identity, Password, Session, Throttle};
+pub use mail::{Mail, MailSecurity, MailServer};
 pub use secrets::Secrets;
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
 };
+pub use signup::{Challenge, Signup, SignupPolicy};
 pub use telemetry::{Otlp, Telemetry};
 pub use tenant::{Dns, Resolution, Tenant};

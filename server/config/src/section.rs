@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{Audit, CatalogFiles, Identity, Secrets, Telemetry, Tenant};
+use crate::{Audit, CatalogFiles, Identity, Mail, Secrets, Telemetry, Tenant};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -51,9 +51,11 @@ pub struct Config {
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,
-    /// Where tenants are found.
+    /// Where tenants are found, and how they come to be.
     #[serde(default)]
     pub tenant: Tenant,
+    /// How mail leaves. Without it none does.
+    pub mail: Option<Mail>,
     /// How long audit events are kept, and where they go.
     #[serde(default)]
     pub audit: Audit,

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::Signup;
+
 /// The port of name servers that none is stated for.
 const DNS: u16 = 53;
 
@@ -18,6 +20,8 @@ pub struct Tenant {
     pub resolution: Resolution,
     /// Who is asked for the records that prove a domain.
     pub dns: Dns,
+    /// Registration by whoever wants a tenant.
+    pub signup: Signup,
 }
 
 /// `[tenant.resolution]`

@@ -388,6 +388,7 @@ fn the_schema_names_every_section_and_marks_the_secret() {
             "secrets",
             "http",
             "tenant",
+            "mail",
             "audit",
             "telemetry",
             "log"

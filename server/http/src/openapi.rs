@@ -23,7 +23,7 @@ pub(crate) fn document(commands: &BTreeMap<&'static str, Exposed>, routes: &Rout
         hoist(&format!("{id}.input"), command.contract.input(), &mut schemas);
         hoist(&format!("{id}.output"), command.contract.output(), &mut schemas);
         let input = Input::of(command, &schemas);
-        let operation = operation(command, id, Vec::new(), Some(input.body(&[])));
+        let operation = operation(command, id, 200, Vec::new(), Some(input.body(&[])));
         paths.insert(format!("/api/commands/{id}"), json!({ "get": shown(id), "post": operation }));
     }
     for methods in routes.values() {
@@ -94,16 +94,23 @@ fn routed(command: &Exposed, route: HttpRoute, template: HttpRoute, schemas: &Ma
         None
     };
     let place = 1 + command.routes().take_while(|other| *other != route).count();
-    operation(command, &format!("{}.{place}", command.id()), parameters, body)
+    operation(command, &format!("{}.{place}", command.id()), route.status(), parameters, body)
 }
 
-fn operation(command: &Exposed, operation_id: &str, parameters: Vec<Value>, body: Option<Value>) -> Value {
+fn operation(
+    command: &Exposed,
+    operation_id: &str,
+    success: u16,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+) -> Value {
     let id = command.id();
     let common = ["Tenant", "IdempotencyKey", "CorrelationId", "Traceparent"];
     let common = common.map(|name| json!({ "$ref": format!("#/components/parameters/{name}") }));
     let answer = json!({ "application/json": { "schema": { "$ref": format!("{SCHEMAS}{id}.output") } } });
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), json!({ "description": "The command's answer.", "content": answer }));
+    responses
+        .insert(success.to_string(), json!({ "description": "The command's answer.", "content": answer }));
     for (category, status, _) in status::TABLE {
         let response = json!({ "$ref": format!("#/components/responses/{}", category.as_str()) });
         responses.insert(status.as_str().to_owned(), response);

@@ -117,7 +117,12 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    async fn answer(&self, mounted: &Mounted, path: Path, request: Request) -> Answer {
+    async fn answer(
+        &self,
+        mounted: &Mounted,
+        path: Path,
+        request: Request,
+    ) -> Result<(StatusCode, Json<Value>), Failure> {
         if !mounted.is_there(self.command).await? {
             return Err(nothing_at(request.uri()));
         }
@@ -132,7 +137,8 @@ impl Endpoint {
             Gathered::query(queried, &self.fields)
         };
         let input = gathered.path(self.route.parameters(), &path, &self.fields)?.into_value();
-        mounted.run(cx, self.command, input).await
+        let status = StatusCode::from_u16(self.route.status()).expect("a route states a status");
+        Ok((status, mounted.run(cx, self.command, input).await?))
     }
 }
 

@@ -42,7 +42,7 @@ impl Handle<ExportAudit> for Platform {
     async fn handle(&self, _cx: &Cx, command: ExportAudit) -> Result<AuditExport, PlatformError> {
         let ExportAudit { scope, from_sequence: from, to_sequence: to } = command;
         let mut out = Bounded(Vec::new());
-        let exported = self.log.export(&Range { scope, from, to }, &mut out).await;
+        let exported = self.0.log.export(&Range { scope, from, to }, &mut out).await;
         let events = exported.map_err(|error| match error {
             AuditError::Write(_) => PlatformError::ExportTooLarge,
             other => other.into(),

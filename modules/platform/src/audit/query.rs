@@ -59,6 +59,6 @@ impl Handle<QueryAudit> for Platform {
             from: command.from,
             to: command.to,
         };
-        Ok(self.log.query(&filter, command.cursor, command.limit.unwrap_or(100)).await?)
+        Ok(self.0.log.query(&filter, command.cursor, command.limit.unwrap_or(100)).await?)
     }
 }

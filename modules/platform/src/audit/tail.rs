@@ -47,13 +47,13 @@ pub struct Tail {
 impl Handle<TailAudit> for Platform {
     async fn handle(&self, cx: &Cx, command: TailAudit) -> Result<Tail, PlatformError> {
         let Some(mut next) = command.after else {
-            return Ok(Tail { events: Vec::new(), next: self.log.end_of_log().await? });
+            return Ok(Tail { events: Vec::new(), next: self.0.log.end_of_log().await? });
         };
         let limit = command.limit.unwrap_or(100).clamp(1, 1000);
         let wait = Duration::from_secs(command.wait_seconds.unwrap_or(0).min(LONGEST).into());
         let until = cx.now().checked_add(wait).unwrap_or(cx.now());
         loop {
-            let recorded = self.log.tail(&mut next, limit).await?;
+            let recorded = self.0.log.tail(&mut next, limit).await?;
             let none = recorded.is_empty();
             let is_own = |entry: &Entry| entry.event.command.as_deref() == Some("platform.audit.tail");
             let events: Vec<_> = recorded.into_iter().filter(|entry| !is_own(entry)).collect();

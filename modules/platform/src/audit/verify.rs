@@ -27,6 +27,6 @@ pub struct VerifyAudit {
 impl Handle<VerifyAudit> for Platform {
     async fn handle(&self, _cx: &Cx, command: VerifyAudit) -> Result<Verification, PlatformError> {
         let VerifyAudit { scope, from_sequence: from, to_sequence: to } = command;
-        Ok(self.log.verify(&Range { scope, from, to }, &[]).await?)
+        Ok(self.0.log.verify(&Range { scope, from, to }, &[]).await?)
     }
 }

@@ -16,6 +16,6 @@ pub struct ShowBaseline {}
 
 impl Handle<ShowBaseline> for Platform {
     async fn handle(&self, _cx: &Cx, _command: ShowBaseline) -> Result<Baseline, PlatformError> {
-        Ok(self.handed_on.baseline().await?)
+        Ok(self.0.handed_on.baseline().await?)
     }
 }

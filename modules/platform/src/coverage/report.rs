@@ -47,14 +47,14 @@ pub struct CoverageAnswer {
 
 impl Handle<ReportCoverage> for Platform {
     async fn handle(&self, _cx: &Cx, command: ReportCoverage) -> Result<CoverageAnswer, PlatformError> {
-        let deciding = &self.deciding;
+        let deciding = &self.0.deciding;
         let (registry, catalog) = (deciding.registry(), deciding.catalog());
-        let report = pipeline::coverage(registry, catalog, deciding.policy(), &self.providers);
+        let report = pipeline::coverage(registry, catalog, deciding.policy(), &self.0.providers);
         let text = command.format.map(|format| match format {
             TextFormat::Sarif => report.to_sarif(env!("CARGO_PKG_VERSION")),
             TextFormat::Junit => report.to_junit(),
             TextFormat::Table => report.to_table(),
         });
-        Ok(CoverageAnswer { report, would_be_denied: self.gap_log.told().await?, text })
+        Ok(CoverageAnswer { report, would_be_denied: self.0.gap_log.told().await?, text })
     }
 }

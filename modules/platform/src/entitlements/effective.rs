@@ -37,6 +37,6 @@ impl Handle<ShowEffectiveEntitlements> for Platform {
         command: ShowEffectiveEntitlements,
     ) -> Result<EffectiveEntitlements, PlatformError> {
         let tenant_id = command.tenant_id.or(cx.tenant());
-        Ok(EffectiveEntitlements { tenant_id, effective: self.deciding.effective(tenant_id) })
+        Ok(EffectiveEntitlements { tenant_id, effective: self.0.deciding.effective(tenant_id) })
     }
 }

@@ -47,7 +47,7 @@ pub struct CatalogFeature {
 
 impl Handle<ListFeatures> for Platform {
     async fn handle(&self, _cx: &Cx, _command: ListFeatures) -> Result<FeatureCatalog, PlatformError> {
-        let catalog = self.deciding.catalog();
+        let catalog = self.0.deciding.catalog();
         let features = catalog.features().map(|feature| CatalogFeature {
             key: feature.key.clone(),
             value_type: feature.value_type,
@@ -68,7 +68,7 @@ fn products(catalog: &Catalog, feature: &str) -> BTreeSet<String> {
 
 impl Platform {
     fn requiring(&self, feature: &str) -> BTreeSet<String> {
-        let registry = self.deciding.registry();
+        let registry = self.0.deciding.registry();
         let requiring = registry.entries().filter(|(_, entry)| {
             let descriptor = entry.contract().and_then(Contract::facet::<LicenseDescriptor>);
             descriptor.is_some_and(|it| it.features().iter().any(|key| key.as_str() == feature))

@@ -31,7 +31,7 @@ pub struct InstallResult {
 
 impl Handle<InstallLicense> for Platform {
     async fn handle(&self, cx: &Cx, command: InstallLicense) -> Result<InstallResult, PlatformError> {
-        let running = self.deciding.license();
+        let running = self.0.deciding.license();
         let by = cx.principal().actor();
         let Installation { license, previous_license_id } =
             running.install(command.license.expose(), by, cx.now()).await?;

@@ -39,10 +39,10 @@ pub struct LicensePreview {
 
 impl Handle<PreviewLicense> for Platform {
     async fn handle(&self, cx: &Cx, command: PreviewLicense) -> Result<LicensePreview, PlatformError> {
-        let running = self.deciding.license();
+        let running = self.0.deciding.license();
         let preview = running.preview(command.license.expose(), cx.now()).await;
         // A key that cannot be read is no key to open a license with; the license's own detail says why.
-        let recipient_private_key_present = self.desk.state().is_ok_and(|state| state.key_present);
+        let recipient_private_key_present = self.0.desk.state().is_ok_and(|state| state.key_present);
         let Preview { license, installable, replaces, warnings } = preview;
         let overwrite_impact = replaces.as_ref().map(impact).unwrap_or_default();
         Ok(LicensePreview {

@@ -20,11 +20,12 @@ pub struct SimulateLicense {
 
 impl Handle<SimulateLicense> for Platform {
     async fn handle(&self, cx: &Cx, command: SimulateLicense) -> Result<Simulation, PlatformError> {
-        let (deciding, now) = (&self.deciding, cx.now());
+        let (deciding, now) = (&self.0.deciding, cx.now());
         let present = deciding.license().snapshot();
         let candidate = deciding.license().as_if_installed(command.license.expose(), now).await;
         let recorded =
-            recorded_usage(deciding.catalog(), self.counters.metered.as_ref(), present.anchor(), now).await?;
+            recorded_usage(deciding.catalog(), self.0.counters.metered.as_ref(), present.anchor(), now)
+                .await?;
         Ok(deciding.simulate(&present, &candidate, &recorded))
     }
 }

@@ -34,12 +34,12 @@ impl Handle<GenerateLicenseRequest> for Platform {
     async fn handle(&self, cx: &Cx, command: GenerateLicenseRequest) -> Result<MadeRequest, PlatformError> {
         let GenerateLicenseRequest { organization_name, contacts, base_domains, renew, wanted } = command;
         let renews = if renew {
-            let present = self.deciding.license().snapshot();
+            let present = self.0.deciding.license().snapshot();
             Some(present.license_id().map(str::to_owned).ok_or(PlatformError::NothingToRenew)?)
         } else {
             None
         };
         let wish = RequestWish { organization_name, contacts, base_domains, renews, wanted };
-        Ok(self.desk.make(wish, &cx.uuid().to_string(), cx.now())?)
+        Ok(self.0.desk.make(wish, &cx.uuid().to_string(), cx.now())?)
     }
 }

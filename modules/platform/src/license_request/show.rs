@@ -16,6 +16,6 @@ pub struct ShowLicenseRequest {}
 
 impl Handle<ShowLicenseRequest> for Platform {
     async fn handle(&self, _cx: &Cx, _command: ShowLicenseRequest) -> Result<RequestState, PlatformError> {
-        Ok(self.desk.state()?)
+        Ok(self.0.desk.state()?)
     }
 }

@@ -59,12 +59,12 @@ pub struct CatalogEdition {
 
 impl Handle<ListProducts> for Platform {
     async fn handle(&self, _cx: &Cx, _command: ListProducts) -> Result<ProductCatalog, PlatformError> {
-        let snapshot = self.deciding.license().snapshot();
+        let snapshot = self.0.deciding.license().snapshot();
         let held = match snapshot.ceiling() {
             Ceiling::Granted(grant) => Some(grant),
             Ceiling::Unavailable(_) | Ceiling::Unenforced => None,
         };
-        let catalog = self.deciding.catalog();
+        let catalog = self.0.deciding.catalog();
         let products = catalog.products().map(|product| CatalogProduct {
             id: product.id.clone(),
             name: product.name.clone(),

@@ -32,7 +32,7 @@ pub struct QuotaList {
 impl Handle<ListQuotas> for Platform {
     async fn handle(&self, cx: &Cx, command: ListQuotas) -> Result<QuotaList, PlatformError> {
         let tenant_id = command.tenant_id.or(cx.tenant());
-        let quotas = self.deciding.quotas(tenant_id, &self.counters, cx.now()).await?;
+        let quotas = self.0.deciding.quotas(tenant_id, &self.0.counters, cx.now()).await?;
         Ok(QuotaList { tenant_id, quotas })
     }
 }

@@ -23,7 +23,7 @@ pub struct CancelSubscription {
 impl Handle<CancelSubscription> for Platform {
     async fn handle(&self, cx: &Cx, command: CancelSubscription) -> Result<SubscriptionView, PlatformError> {
         let CancelSubscription { tenant_id, revision } = command;
-        let found = self.handed_on.subscription(tenant_id).await?;
+        let found = self.0.handed_on.subscription(tenant_id).await?;
         let found = found.ok_or(PlatformError::NoSubscription(tenant_id))?;
         let cancelled = Subscription {
             revision,

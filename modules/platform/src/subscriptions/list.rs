@@ -36,7 +36,7 @@ impl Handle<ListSubscriptions> for Platform {
     async fn handle(&self, cx: &Cx, command: ListSubscriptions) -> Result<SubscriptionPage, PlatformError> {
         let limit = command.limit.unwrap_or(50).clamp(1, 200) as usize;
         // One more than asked for tells whether there is another page.
-        let mut found = self.handed_on.subscriptions(command.after, limit + 1).await?;
+        let mut found = self.0.handed_on.subscriptions(command.after, limit + 1).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| last.tenant_id);

@@ -26,7 +26,7 @@ impl Handle<PreviewSubscription> for Platform {
         _cx: &Cx,
         command: PreviewSubscription,
     ) -> Result<SubscriptionPreview, PlatformError> {
-        command.terms.check(&self.deciding)?;
-        Ok(self.deciding.preview(command.tenant_id, &command.terms.grant()))
+        command.terms.check(&self.0.deciding)?;
+        Ok(self.0.deciding.preview(command.tenant_id, &command.terms.grant()))
     }
 }

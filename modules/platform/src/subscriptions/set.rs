@@ -39,7 +39,7 @@ const fn active() -> SubscriptionStatus {
 impl Handle<SetSubscription> for Platform {
     async fn handle(&self, cx: &Cx, command: SetSubscription) -> Result<SubscriptionView, PlatformError> {
         let SetSubscription { tenant_id, revision, status, not_before, not_after, terms } = command;
-        terms.check(&self.deciding)?;
+        terms.check(&self.0.deciding)?;
         // To the microsecond, as the database keeps it.
         let (not_before, not_after) = (not_before.map(kept), not_after.map(kept));
         if not_before.zip(not_after).is_some_and(|(begin, end)| end <= begin) {
@@ -66,7 +66,7 @@ impl Platform {
         wanted: Subscription,
         cx: &Cx,
     ) -> Result<SubscriptionView, PlatformError> {
-        let set = self.handed_on.set_subscription(wanted, cx.now()).await?;
+        let set = self.0.handed_on.set_subscription(wanted, cx.now()).await?;
         let set = set.map_err(|conflict| PlatformError::ChangedMeanwhile { present: conflict.present })?;
         Ok(SubscriptionView::of(set, cx.now()))
     }

@@ -19,7 +19,7 @@ pub struct ShowSubscription {
 
 impl Handle<ShowSubscription> for Platform {
     async fn handle(&self, cx: &Cx, command: ShowSubscription) -> Result<SubscriptionView, PlatformError> {
-        let found = self.handed_on.subscription(command.tenant_id).await?;
+        let found = self.0.handed_on.subscription(command.tenant_id).await?;
         let found = found.ok_or(PlatformError::NoSubscription(command.tenant_id))?;
         Ok(SubscriptionView::of(found, cx.now()))
     }

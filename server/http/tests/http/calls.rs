@@ -40,6 +40,23 @@ async fn a_call_carries_what_the_headers_say() {
 }
 
 #[tokio::test]
+async fn a_call_knows_the_address_it_came_from_and_no_header_changes_that() {
+    let server = Server::start().await;
+    let answer = server.request("POST", DESCRIBE).header("x-forwarded-for", "192.0.2.1").answer().await;
+    assert_eq!(answer.ok()["peer"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn a_route_states_the_status_of_its_success() {
+    let server = Server::start().await;
+    assert_eq!(server.request("POST", "/demo/calls").answer().await.status, 202);
+    assert_eq!(server.request("POST", DESCRIBE).answer().await.status, 200, "a command by its id has none");
+    let document = server.get("/openapi.json").await.ok();
+    let responses = &document["paths"]["/demo/calls"]["post"]["responses"];
+    assert!(responses["202"].is_object() && responses["200"].is_null(), "{responses}");
+}
+
+#[tokio::test]
 async fn a_call_without_headers_has_a_fresh_correlation_id_and_a_malformed_trace_is_none() {
     let server = Server::start().await;
     let answer = server.request("POST", DESCRIBE).header("traceparent", "yes").answer().await;

@@ -37,6 +37,7 @@ pub(crate) struct Surroundings {
     correlation: String,
     idempotency_key: Option<String>,
     traced: bool,
+    peer: Option<String>,
 }
 
 impl From<&Cx> for Surroundings {
@@ -47,6 +48,7 @@ impl From<&Cx> for Surroundings {
             correlation: cx.correlation().as_str().to_owned(),
             idempotency_key: cx.idempotency_key().map(|key| key.as_str().to_owned()),
             traced: cx.trace().is_some(),
+            peer: cx.peer().map(|peer| peer.to_string()),
         }
     }
 }
@@ -55,6 +57,7 @@ impl From<&Cx> for Surroundings {
 #[derive(Command, Serialize, Deserialize, JsonSchema)]
 #[command("demo.calls.describe", Demo -> Surroundings)]
 #[access(public)]
+#[http(POST "/demo/calls" => 202)]
 pub(crate) struct Describe {}
 
 impl Handle<Describe> for Demo {

@@ -1,0 +1,3 @@
+//! The ways to a tenant.
+
+pub mod availability;

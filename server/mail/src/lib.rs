@@ -1,0 +1,22 @@
+//! Mail that survives restarts.
+//!
+//! A mail is written into the **outbox**, a table, by the unit of work that causes it: either both are there or neither.
+//! Every replica delivers from it over SMTP. One replica at a time holds a mail, for as long as a delivery may take; a
+//! replica that dies lets go of it by that. So a mail is delivered **at least once**, and its `Message-ID` is the same each
+//! time.
+//!
+//! | state | means |
+//! |---|---|
+//! | `PENDING` | waits for its turn, or for another attempt |
+//! | `SENT` | the server took it |
+//! | `DEAD` | the server refused it for good, or it was not sent before it lost its meaning |
+//!
+//! **Invariant: a text is kept only until its mail is settled.** Mails carry one-time tokens, so a settled mail has no
+//! text any more, and no text is ever logged.
+
+mod delivery;
+mod outbox;
+mod smtp;
+
+pub use outbox::{Backlog, MIGRATIONS, Mail, Outbox, State};
+pub use smtp::{Security, Smtp, SmtpError, SmtpSettings};

@@ -1,0 +1,97 @@
+//! Mail, put together from the configuration.
+
+use std::{fmt, fs, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use config::{Config, ConfigError, MailSecurity, MailServer, Origin};
+use kernel::Ambient;
+use mail::{Backlog, Outbox, Security, Smtp, SmtpSettings};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
+use signup::{BoxFuture, Mail, Mailer};
+use store::{Store, StoreError, Work};
+
+/// The outbox, with the server that the configuration names.
+pub(crate) fn outbox(config: &Config, store: Store) -> anyhow::Result<Outbox> {
+    let smtp = config.mail.as_ref().map(|mail| smtp(&mail.from, &mail.smtp)).transpose()?;
+    Ok(Outbox::new(store, smtp))
+}
+
+fn smtp(from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
+    let account = match (&server.username, &server.password) {
+        (Some(username), Some(password)) => Some((username.clone(), password.clone())),
+        (None, None) => None,
+        (Some(_), None) => return Err(refused("mail.smtp.password", "an account needs one").into()),
+        (None, Some(_)) => return Err(refused("mail.smtp.username", "a password needs one").into()),
+    };
+    let read =
+        |path: &PathBuf| fs::read(path).with_context(|| format!("failed to read `{}`", path.display()));
+    let settings = SmtpSettings {
+        host: server.host.clone(),
+        port: server.port,
+        security: match server.security {
+            MailSecurity::Starttls => Security::StartTls,
+            MailSecurity::Tls => Security::Tls,
+            MailSecurity::None => Security::None,
+        },
+        account,
+        ca: server.ca_bundle_path.as_ref().map(read).transpose()?,
+        from: from.to_owned(),
+        patience: server.timeout(),
+    };
+    Smtp::new(settings).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        refused("mail", &format!("{error:#}")).into()
+    })
+}
+
+pub(crate) fn refused(key: &str, message: &str) -> ConfigError {
+    ConfigError::Refused { origin: Origin::Key(key.to_owned()), message: message.to_owned() }
+}
+
+/// The outbox, as the signup's port wants it.
+pub(crate) struct ByOutbox(pub(crate) Outbox);
+
+impl Mailer for ByOutbox {
+    fn enqueue<'a>(
+        &'a self,
+        work: &'a mut Work,
+        ambient: &'a Ambient,
+        mail: Mail,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let Mail { to, subject, text, until } = mail;
+            let mail = mail::Mail { to, subject: subject.to_owned(), text, until };
+            self.0.enqueue(work, ambient, &mail).await.map(drop)
+        })
+    }
+}
+
+/// How full the outbox was when it was last counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gauge(Arc<std::sync::Mutex<Backlog>>);
+
+impl Gauge {
+    /// Counts.
+    pub(crate) async fn read(&self, outbox: &Outbox) {
+        match outbox.backlog().await {
+            Ok(backlog) => *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = backlog,
+            Err(error) => tracing::warn!(%error, "failed to count the outbox"),
+        }
+    }
+}
+
+impl Collector for Gauge {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let backlog = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let help = "Mails in the outbox, by what became of them; settled ones of the last days";
+        let mut family = encoder.encode_descriptor("mail_outbox", help, None, MetricType::Gauge)?;
+        for (state, mails) in [("pending", backlog.pending), ("sent", backlog.sent), ("dead", backlog.dead)] {
+            ConstGauge::new(mails).encode(family.encode_family(&[("state", state)])?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Signing up, put together from the configuration.
+
+use std::sync::Arc;
+
+use config::{Challenge, Config, SignupPolicy};
+use envelope::StateKey;
+use kernel::{Ambient, Line, TenantId};
+use mail::Outbox;
+use platform::Onboarding;
+use secrecy::SecretString;
+use signup::{
+    Decided, Mailer, Parts, Policy, Settings, Signup, SiteVerify, SiteVerifySettings, VerifyChallenge,
+};
+use store::Store;
+use tenancy::{ConfigFacts, OnboardingPolicy, OnboardingToggles, RuntimeFacts};
+
+use crate::mail::{ByOutbox, refused};
+
+/// What the module is put together from, beside the configuration.
+pub(crate) struct Ground<'g> {
+    pub(crate) store: Store,
+    pub(crate) line: Line,
+    pub(crate) application: TenantId,
+    pub(crate) outbox: &'g Outbox,
+    pub(crate) key: Option<StateKey>,
+    pub(crate) decided: Arc<dyn Fn() -> Decided + Send + Sync>,
+}
+
+/// The module. People may not be offered what cannot work: that is a mistake in the configuration.
+pub(crate) fn signup(config: &Config, ground: Ground<'_>, ambient: &Ambient) -> anyhow::Result<Signup> {
+    let wanted = &config.tenant.signup;
+    let public_url = config.server.public_url.clone();
+    if wanted.is_offered() && public_url.is_none() {
+        let message = "must be stated where people may sign up: the links they are sent lead there";
+        return Err(refused("server.public-url", message).into());
+    }
+    let mailer =
+        ground.outbox.is_configured().then(|| Arc::new(ByOutbox(ground.outbox.clone())) as Arc<dyn Mailer>);
+    Ok(Signup::new(Parts {
+        store: ground.store,
+        line: ground.line,
+        application: ground.application,
+        settings: Settings { platform: policy(&wanted.platform), children: policy(&wanted.children) },
+        decided: ground.decided,
+        verifier: wanted.challenge.as_ref().map(verifier).transpose()?,
+        mailer,
+        public_url,
+        pepper: pepper(ground.key, ambient),
+    }))
+}
+
+fn policy(policy: &SignupPolicy) -> Policy {
+    Policy {
+        enabled: policy.enabled,
+        require_approval: policy.require_approval,
+        token_ttl: policy.token_ttl,
+        max_resends: policy.max_resends,
+        per_email: policy.rate_limit_per_email,
+        per_address: policy.rate_limit_per_ip,
+        window: policy.rate_limit_window,
+    }
+}
+
+fn verifier(challenge: &Challenge) -> anyhow::Result<Arc<dyn VerifyChallenge>> {
+    let settings = SiteVerifySettings {
+        url: challenge.verify_url.clone(),
+        secret: challenge.secret.clone(),
+        patience: challenge.timeout(),
+        minimum_score_percent: challenge.minimum_score_percent,
+    };
+    let verifier = SiteVerify::new(settings)
+        .map_err(|error| refused("tenant.signup.challenge.verify-url", &error.to_string()))?;
+    Ok(Arc::new(verifier))
+}
+
+/// All replicas have the recipient key, and the database has not. Without one there is no license either; then a key of this
+/// process will do.
+fn pepper(key: Option<StateKey>, ambient: &Ambient) -> SecretString {
+    match key {
+        Some(key) => key.protect("signup", "pepper").into(),
+        None => format!("{:x?}", ambient.bytes::<32>()).into(),
+    }
+}
+
+/// What is known of the ways to a tenant, beside the license.
+pub(crate) struct Ways {
+    policy: OnboardingPolicy,
+    platform: bool,
+    children: bool,
+    verifier: bool,
+    outbox: Outbox,
+}
+
+impl Ways {
+    pub(crate) fn of(config: &Config, policy: OnboardingPolicy, outbox: &Outbox) -> Self {
+        let signup = &config.tenant.signup;
+        Self {
+            policy,
+            platform: signup.platform.enabled,
+            children: signup.children.enabled,
+            verifier: signup.challenge.is_some(),
+            outbox: outbox.clone(),
+        }
+    }
+}
+
+impl Onboarding for Ways {
+    fn config(&self) -> ConfigFacts {
+        let decided = OnboardingToggles::clone(&self.policy.current());
+        ConfigFacts {
+            // Both must want it: the configuration, and the operators.
+            toggles: OnboardingToggles {
+                self_signup_enabled: decided.self_signup_enabled && self.platform,
+                subtenant_signup_enabled: decided.subtenant_signup_enabled && self.children,
+                ..decided
+            },
+            email: self.outbox.is_configured(),
+            challenge_verifier: self.verifier,
+        }
+    }
+
+    fn runtime(&self) -> RuntimeFacts {
+        // The application tenant is made sure of before anything is served.
+        RuntimeFacts { application_tenant: true, email: self.outbox.is_healthy() }
+    }
+}
