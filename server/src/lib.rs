@@ -9,6 +9,7 @@
 //! ```
 
 mod commands;
+mod connections;
 mod metrics;
 mod notices;
 mod program;

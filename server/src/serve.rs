@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{metrics::Metrics, notices, wire::Assembly};
+use crate::{connections, metrics::Metrics, notices, wire::Assembly};
 
 /// How often things that are due by the clock are looked after.
 const UPKEEP: Duration = Duration::from_secs(30);
@@ -49,6 +49,7 @@ pub(crate) async fn serve(
             request_timeout: config.server.request_timeout(),
         },
     };
+    let connections = connections::of(config, &assembly.ambient)?;
     let router = http_api::router(api).context("the routes of this program do not fit together")?;
     // Before the first tick, which tells what was found at the start.
     let notices = assembly.license.notices();
@@ -58,10 +59,12 @@ pub(crate) async fn serve(
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
     let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
+    let renewing = tokio::spawn(connections::look_after_tls(connections.tls.clone()));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
-    let served = http_api::serve(listener, router, stop, grace).await;
+    let served = http_api::serve(listener, router, connections, stop, grace).await;
+    renewing.abort();
     upkeep.abort();
     sealing.abort();
     licensing.abort();

@@ -112,6 +112,15 @@ impl Quickstart {
         fs::File::options().create(true).append(true).open(path).expect("a file for its log")
     }
 
+    /// The id of its process.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// Everything it has logged.
     pub fn logged(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).expect("its log")

@@ -33,9 +33,11 @@ mod error;
 mod keys;
 mod load;
 mod section;
+mod tls;
 
 pub use error::{ConfigError, Origin};
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
 };
+pub use tls::Tls;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, DenialStatus, Limits, Measure, Ready, ResolveTenant, TENANTS_ACT,
+    Api, Authenticate, BoxFuture, Connections, DenialStatus, Limits, Measure, Ready, ResolveTenant, TENANTS_ACT,
     Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
@@ -108,9 +108,17 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let connections = Connections {
+            most: 100,
+            idle: Duration::from_secs(5),
+            patience: Duration::from_secs(5),
+            tls: None,
+            ambient: api.ambient.clone(),
+        };
         let router = chancery_http::router(api).unwrap();
         let shutdown = async { drop(stopped.await) };
-        let serving = tokio::spawn(chancery_http::serve(listener, router, shutdown, Duration::from_secs(2)));
+        let grace = Duration::from_secs(2);
+        let serving = tokio::spawn(chancery_http::serve(listener, router, connections, shutdown, grace));
         Self { address, stop: Some(stop), serving, client: reqwest::Client::new() }
     }
 
