@@ -5,9 +5,10 @@ mod vendor;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::LazyLock,
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use vendor::{Vendor, Wanted};
+pub use vendor::{Vendor, Wanted, generous, under};
 
 /// The folder of the programs, built like the tests themselves.
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -143,12 +144,18 @@ impl Quickstart {
             let line = line.expect("a line of text");
             line.split_once("address=").map(|(_, address)| address.trim().to_owned())
         });
-        let address = address.expect("the replica serves");
+        let address: SocketAddr = address.expect("the replica serves").parse().expect("an address");
+        let logged = Arc::new(Mutex::new(String::new()));
+        let log = Arc::clone(&logged);
         // Whoever writes to a pipe that nobody reads waits.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                *log.lock().expect("nobody panics here") += &(line + "\n");
+            }
+        });
         let credentials = self.credentials();
         let token = credentials["token"].as_str().expect("a token").to_owned();
-        Replica { process, url: format!("http://{address}"), token }
+        Replica { process, address, token, logged }
     }
 
     /// `chancery` on its configuration and its database.
@@ -238,15 +245,41 @@ impl Drop for Quickstart {
 /// Another server of a deployment.
 pub struct Replica {
     process: Child,
-    url: String,
+    address: SocketAddr,
     token: String,
+    logged: Arc<Mutex<String>>,
 }
 
 impl Replica {
     /// A request as the operator.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.url);
+        let url = format!("http://{}{path}", self.address);
         reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30)).bearer_auth(&self.token)
+    }
+
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Everything it has logged since it serves.
+    ///
+    /// # Panics
+    ///
+    /// Never: whoever writes it does not.
+    pub fn logged(&self) -> String {
+        self.logged.lock().expect("nobody panics there").clone()
+    }
+
+    /// Tells it to stop, and waits until it has. Returns whether it ended well.
+    ///
+    /// # Panics
+    ///
+    /// When it is not there to be told.
+    pub fn stop(&mut self) -> bool {
+        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()), "the process is there to be told");
+        self.process.wait().expect("its end").success()
     }
 }
 

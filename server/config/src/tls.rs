@@ -10,7 +10,7 @@ pub struct Tls {
     /// The certificate and what leads to its root, in PEM, leaf first.
     #[schemars(extend("format" = "path"))]
     pub certificate_path: PathBuf,
-    /// The certificate's private key, in PEM (PKCS #8).
+    /// The certificate's private key, in PEM, without a passphrase.
     #[schemars(extend("format" = "path"))]
     pub private_key_path: PathBuf,
 }

@@ -32,7 +32,7 @@ use tokio::{
 use tower::Service as _;
 
 use crate::{
-    Tls,
+    BoxFuture, Tls,
     failure::Failure,
     seats::{Seat, Seats},
     wire::{Wire, refusal},
@@ -160,26 +160,35 @@ impl Guest {
     async fn served(self, stream: TcpStream, mut stopping: watch::Receiver<bool>) {
         let patience = self.connections.patience;
         // Before the first byte there is nothing to hold memory for.
+        let mut first = [0];
         let speaks = tokio::select! {
-            speaks = timeout(self.connections.idle, stream.readable()) => matches!(speaks, Ok(Ok(()))),
+            speaks = timeout(self.connections.idle, stream.peek(&mut first)) => matches!(speaks, Ok(Ok(1))),
             () = self.seat.asked_to_leave() => false,
             _ = stopping.wait_for(|stop| *stop) => false,
         };
         if !speaks {
             return;
         }
-        let Some(tls) = self.connections.tls.as_ref().map(|tls| tls.acceptor()) else {
-            return self.converse(stream, stopping).await;
+        let Some(tls) = self.connections.tls.clone() else {
+            return self.conversation(stream, stopping).await;
         };
         let secured = tokio::select! {
             secured = timeout(patience, tls.accept(stream)) => secured,
             () = self.seat.asked_to_leave() => return,
         };
         match secured {
-            Ok(Ok(stream)) => self.converse(stream, stopping).await,
+            Ok(Ok(stream)) => self.conversation(stream, stopping).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS did not begin"),
             Err(_) => tracing::debug!("TLS did not begin in time"),
         }
+    }
+
+    /// Boxed before it is waited for: a connection that says nothing has no room for it.
+    fn conversation<S>(self, stream: S, stopping: watch::Receiver<bool>) -> BoxFuture<'static, ()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Box::pin(self.converse(stream, stopping))
     }
 
     async fn converse<S>(self, stream: S, mut stopping: watch::Receiver<bool>)

@@ -1,21 +1,30 @@
 //! TLS that ends here, with a certificate that may be renewed while the server runs.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::{Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
-use native_tls::{Identity, Protocol};
-use tokio_native_tls::TlsAcceptor;
+use openssl::{
+    error::ErrorStack,
+    pkey::PKey,
+    ssl::{Ssl, SslAcceptor, SslMethod, SslVersion},
+    x509::X509,
+};
+use tokio::net::TcpStream;
+use tokio_openssl::SslStream;
+use zeroize::Zeroizing;
+
+use crate::BoxFuture;
 
 /// A certificate and its key, from two files. At least TLS 1.2.
-#[derive(Debug)]
 pub struct Tls {
     certificate: PathBuf,
     private_key: PathBuf,
-    acceptor: RwLock<TlsAcceptor>,
+    acceptor: RwLock<SslAcceptor>,
     /// When the files were changed that were read last.
     seen: Mutex<[Option<SystemTime>; 2]>,
 }
@@ -32,14 +41,18 @@ pub enum TlsError {
         source: io::Error,
     },
     /// They are not what they should be, or not of each other.
-    #[error("`{}` is no chain of certificates in PEM, or `{}` is not its key in PEM (PKCS #8)", certificate.display(), private_key.display())]
+    #[error(
+        "`{}` is no chain of certificates in PEM, or `{}` is not its key in PEM, without a passphrase",
+        certificate.display(),
+        private_key.display()
+    )]
     Malformed {
         /// The file of the certificates.
         certificate: PathBuf,
         /// The file of the key.
         private_key: PathBuf,
         /// Why.
-        source: native_tls::Error,
+        source: ErrorStack,
     },
 }
 
@@ -69,23 +82,61 @@ impl Tls {
         Ok(true)
     }
 
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
-        self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The server's side of a handshake.
+    pub(crate) fn accept(&self, stream: TcpStream) -> BoxFuture<'static, Result<SslStream<TcpStream>, TlsRefused>> {
+        let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner);
+        let begun = Ssl::new(acceptor.context()).and_then(|ssl| SslStream::new(ssl, stream));
+        Box::pin(async move {
+            let mut stream = begun?;
+            Pin::new(&mut stream).accept().await?;
+            Ok(stream)
+        })
     }
 }
 
-fn acceptor(certificate: &Path, private_key: &Path) -> Result<TlsAcceptor, TlsError> {
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}
+
+/// Why a client's TLS did not begin.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct TlsRefused(#[from] openssl::ssl::Error);
+
+impl From<ErrorStack> for TlsRefused {
+    fn from(error: ErrorStack) -> Self {
+        Self(error.into())
+    }
+}
+
+fn acceptor(certificate: &Path, private_key: &Path) -> Result<SslAcceptor, TlsError> {
     let read =
         |path: &Path| fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source });
-    let (chain, key) = (read(certificate)?, read(private_key)?);
-    let acceptor = Identity::from_pkcs8(&chain, &key).and_then(|identity| {
-        native_tls::TlsAcceptor::builder(identity).min_protocol_version(Some(Protocol::Tlsv12)).build()
-    });
-    acceptor.map(Into::into).map_err(|source| TlsError::Malformed {
+    let (chain, key) = (read(certificate)?, Zeroizing::new(read(private_key)?));
+    build(&chain, &key).map_err(|source| TlsError::Malformed {
         certificate: certificate.to_owned(),
         private_key: private_key.to_owned(),
         source,
     })
+}
+
+fn build(chain: &[u8], key: &[u8]) -> Result<SslAcceptor, ErrorStack> {
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+    acceptor.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    let mut chain = X509::stack_from_pem(chain)?.into_iter();
+    if let Some(leaf) = chain.next() {
+        acceptor.set_certificate(&leaf)?;
+    }
+    for issuer in chain {
+        acceptor.add_extra_chain_cert(issuer)?;
+    }
+    // A key under a passphrase would be asked for at a terminal that is not there.
+    let key = PKey::private_key_from_pem_callback(key, |_| Err(ErrorStack::get()))?;
+    acceptor.set_private_key(&key)?;
+    acceptor.check_private_key()?;
+    Ok(acceptor.build())
 }
 
 fn changed(path: &Path) -> Option<SystemTime> {

@@ -105,11 +105,15 @@ impl Server {
     }
 
     pub(crate) async fn of(api: Api) -> Self {
+        Self::with_room_for(100, api).await
+    }
+
+    pub(crate) async fn with_room_for(most: u32, api: Api) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let connections = Connections {
-            most: 100,
+            most,
             idle: Duration::from_secs(5),
             patience: Duration::from_secs(5),
             tls: None,
