@@ -60,11 +60,13 @@ pub(crate) async fn serve(
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
     let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
     let renewing = tokio::spawn(connections::look_after_tls(connections.tls.clone()));
+    let watching = tokio::spawn(look_after_schema(assembly.store.clone()));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
     let served = http_api::serve(listener, router, connections, stop, grace).await;
     renewing.abort();
+    watching.abort();
     upkeep.abort();
     sealing.abort();
     licensing.abort();
@@ -97,6 +99,16 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
 async fn look_after_license(license: license::RunningLicense, ambient: Ambient) {
     loop {
         license.tick(ambient.now()).await;
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// The schema: what a newer program adds to it while this one runs.
+async fn look_after_schema(store: Store) {
+    loop {
+        if let Ok(true) = store.notice_migrations().await {
+            tracing::info!("another program has changed the schema; connections are made anew");
+        }
         tokio::time::sleep(TICK).await;
     }
 }

@@ -6,7 +6,8 @@ set -eu
 
 fail() { echo "$1" >&2; exit 1; }
 
-bin=$(dirname "$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1)")
+# Where the other programs are, even if only this one is linked to from the path.
+bin=$(dirname "$(readlink -f "$(command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1)")")
 [ -x "$bin/initdb" ] || fail "no PostgreSQL server found: install the package \`postgresql\` (apt-get install postgresql) or set DATABASE_URL"
 
 # PostgreSQL refuses to run as root.
@@ -31,7 +32,7 @@ start() {
 start "$1"
 
 standby() {
-    "$bin/pg_basebackup" -h "$dir" -U postgres -D "$dir/second" -R -X stream -c fast >/dev/null 2>&1 && mkdir "$dir/standby" &&
+    "$bin/pg_basebackup" -h "$dir" -U postgres -D "$dir/second" -R -X stream -c fast >"$dir/log2" 2>&1 && mkdir "$dir/standby" &&
         "$bin/pg_ctl" -D "$dir/second" -l "$dir/log2" -w start -o "-k '$dir/standby' -c listen_addresses= $1" >/dev/null 2>&1 &&
         "$bin/psql" -q -h "$dir" -U postgres -c "ALTER SYSTEM SET synchronous_standby_names = '*'" \
             -c "ALTER SYSTEM SET synchronous_commit = remote_apply" -c "SELECT pg_reload_conf()" >/dev/null ||

@@ -253,6 +253,9 @@ pub(crate) struct Told {
 
 impl Load {
     pub(crate) fn start(fleet: &Fleet, callers: usize) -> Self {
+        // No two have tenants of the same name.
+        static LOADS: AtomicUsize = AtomicUsize::new(0);
+        let load = LOADS.fetch_add(1, SeqCst);
         let told = Arc::new(Told::default());
         let (over, watching) = watch::channel(false);
         let callers = (0..callers).map(|caller| {
@@ -262,7 +265,7 @@ impl Load {
                     if *watching.borrow() {
                         return;
                     }
-                    told.call(&calling, format!("t-{caller}-{n}")).await;
+                    told.call(&calling, format!("t-{load}-{caller}-{n}")).await;
                 }
             })
         });

@@ -17,7 +17,7 @@ use serde_json::json;
 use store::{Options, Store, sqlx};
 use tokio::time::{Instant, sleep};
 
-use crate::fleet::{Fleet, Load, Switch};
+use crate::fleet::{Fleet, Found, Load, Switch};
 
 const LICENSE: &str = "/api/platform/admin/v1/application/license";
 const PLENTY: u64 = 1_000_000;
@@ -101,17 +101,15 @@ async fn nodes_that_are_killed_and_replaced_under_load_lose_nothing_that_was_ack
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_is_not_exceeded_by_nodes_that_are_killed_at_it() {
-    const LIMIT: u64 = 120;
+    const LIMIT: u64 = 300;
     let mut fleet = Fleet::of(Database::postgres().await, LIMIT).await;
     let load = Load::start(&fleet, 8);
-    for _ in 0..3 {
-        load.served(15).await;
-        tokio::task::block_in_place(|| fleet.replace(0));
-    }
     let began = Instant::now();
-    while load.told.others.lock().unwrap().get(&429).copied().unwrap_or_default() < 20 {
-        assert!(began.elapsed() < Duration::from_secs(40), "the limit is not reached");
-        sleep(Duration::from_millis(50)).await;
+    let mut at_the_limit = 0;
+    while at_the_limit < 2 {
+        assert!(began.elapsed() < Duration::from_secs(45), "the limit is not reached");
+        tokio::task::block_in_place(|| fleet.replace(0));
+        at_the_limit += u64::from(load.told.others.lock().unwrap().contains_key(&429));
     }
     let told = load.end().await;
     told.holds(&fleet.found().await, LIMIT);
@@ -168,7 +166,8 @@ async fn nodes_that_start_together_on_the_previous_schema_upgrade_it_once_and_ke
     let step = undo_a_migration(fleet.deployment.database()).await;
 
     tokio::task::block_in_place(|| fleet.start());
-    told.holds(&fleet.found().await, PLENTY);
+    let before = fleet.found().await;
+    told.holds(&before, PLENTY);
     let store = Store::open(fleet.deployment.database(), Options::default()).await.unwrap();
     let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM schema_migration WHERE version = $1")
         .bind(step)
@@ -177,7 +176,8 @@ async fn nodes_that_start_together_on_the_previous_schema_upgrade_it_once_and_ke
         .unwrap();
     assert_eq!(applied, 1);
 
-    // A newer program adds to the schema while these run: they go on, and a new start of theirs refuses.
+    // A newer program adds to the schema while these run. What they have prepared does not fit for a second; then they go on.
+    // A new start of theirs refuses.
     let load = Load::start(&fleet, 4);
     load.served(5).await;
     let mut work = store.begin().await.unwrap();
@@ -190,10 +190,14 @@ async fn nodes_that_start_together_on_the_previous_schema_upgrade_it_once_and_ke
     }
     work.commit().await.unwrap();
     store.close().await;
-    load.served(30).await;
+    sleep(Duration::from_secs(3)).await;
     let told = load.end().await;
     assert_eq!(told.broken.load(SeqCst), 0);
-    assert_eq!(*told.others.lock().unwrap(), BTreeMap::new());
+    let found = fleet.found().await;
+    told.holds(&Found { charged: found.charged - before.charged, ..found }, PLENTY);
+    let load = Load::start(&fleet, 4);
+    load.served(30).await;
+    assert_eq!(*load.end().await.others.lock().unwrap(), BTreeMap::new());
     let refused = tokio::task::block_in_place(|| fleet.deployment.chancery(["serve"]));
     assert!(!refused.status.success());
     assert!(text(&refused.stderr).contains("20991231000000"), "{}", text(&refused.stderr));
@@ -228,7 +232,8 @@ async fn a_database_that_fails_over_to_its_standby_loses_nothing_and_service_res
     let told = load.end().await;
     told.holds(&fleet.found().await, PLENTY);
     let others = told.others.lock().unwrap().clone();
-    assert!(others.keys().all(|status| [429, 500, 503, 504].contains(status)), "{others:?}");
+    // 403 is a quota that could not be established.
+    assert!(others.keys().all(|status| [403, 500, 503, 504].contains(status)), "{others:?}");
     assert!(took < Duration::from_secs(15), "{took:?}");
     fleet.unharmed();
 }
