@@ -36,7 +36,10 @@ pub(crate) async fn look_after_tls(tls: Option<Arc<Tls>>) {
             Ok(true) => tracing::info!("connections from now on get the renewed certificate"),
             Err(error) => {
                 let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(error, "the certificate stays as it was: what its files hold cannot be served");
+                tracing::warn!(
+                    error,
+                    "the certificate stays as it was: what its files hold cannot be served"
+                );
             }
         }
     }

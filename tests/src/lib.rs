@@ -22,12 +22,15 @@ pub use vendor::{Vendor, Wanted, generous, under};
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--workspace", "--bins", "--locked", "--quiet"])
+        .args((!cfg!(debug_assertions)).then_some("--release"))
         .current_dir(root())
         .status()
         .expect("start cargo");
     assert!(built.success(), "the program builds");
-    let tests = std::env::current_exe().expect("the path of this test");
-    tests.parent().and_then(Path::parent).expect("tests stand in a folder beside the programs").to_owned()
+    let this = std::env::current_exe().expect("the path of this test, or program");
+    let folder = this.parent().expect("it stands in a folder");
+    // Tests stand in a folder beside the programs.
+    if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
 });
 
 /// The folder of the whole project.

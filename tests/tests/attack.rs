@@ -65,7 +65,7 @@ async fn answers(server: &Quickstart, bytes: &[u8]) -> Vec<Answered> {
         let _ = writing.write_all(bytes).await;
     };
     let read = async {
-        let mut part = [0; 65536];
+        let mut part = vec![0; 65_536];
         while let Ok(Ok(length @ 1..)) = timeout(Duration::from_secs(3), reading.read(&mut part)).await {
             got.extend_from_slice(&part[..length]);
         }
@@ -95,8 +95,9 @@ fn parse(bytes: &[u8]) -> Vec<Answered> {
 fn refused(name: &str, answered: &Answered) -> String {
     let Answered { status, head, body } = answered;
     assert!((400..600).contains(status), "{name}: {answered:?}");
-    assert!(!(*status == 500), "{name}: a defect: {answered:?}");
-    let json: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{name}: {error}: {answered:?}"));
+    assert_ne!(*status, 500, "{name}: a defect: {answered:?}");
+    let json: Value =
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{name}: {error}: {answered:?}"));
     let error = json["error"].as_object().unwrap_or_else(|| panic!("{name}: {answered:?}"));
     let keys: Vec<_> = error.keys().map(String::as_str).collect();
     assert_eq!(keys, ["code", "message", "category", "correlationId", "details"], "{name}");
@@ -125,7 +126,12 @@ async fn what_is_no_request_is_refused_with_the_body_of_every_failure() {
         ("no host", b"GET /healthz HTTP/1.1\r\n\r\n".into(), 400, "invalid_header"),
         ("two hosts", head("GET /healthz", "host: other\r\n"), 400, "invalid_header"),
         ("bytes", b"\x00\x01\x02\x03\r\n\r\n".into(), 400, "malformed_request"),
-        ("a TLS hello", b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n".into(), 400, "malformed_request"),
+        (
+            "a TLS hello",
+            b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n".into(),
+            400,
+            "malformed_request",
+        ),
         ("HTTP/0.9", b"GET /healthz\r\n\r\n".into(), 400, "malformed_request"),
         ("HTTP/1.7", b"GET /healthz HTTP/1.7\r\nhost: a\r\n\r\n".into(), 400, "malformed_request"),
         ("a field without a colon", head("GET /healthz", "nothing\r\n"), 400, "malformed_request"),
@@ -142,15 +148,40 @@ async fn what_is_no_request_is_refused_with_the_body_of_every_failure() {
         ("a negative length", post("content-length: -1\r\n"), 400, "malformed_request"),
         ("a length with a plus", post("content-length: +1\r\n"), 400, "malformed_request"),
         ("a length in hex", post("content-length: 0x1\r\n"), 400, "malformed_request"),
-        ("a length beyond 64 bits", post("content-length: 18446744073709551616\r\n"), 400, "malformed_request"),
+        (
+            "a length beyond 64 bits",
+            post("content-length: 18446744073709551616\r\n"),
+            400,
+            "malformed_request",
+        ),
         ("a coding nobody knows", post("transfer-encoding: gzip\r\n"), 400, "malformed_request"),
         ("chunked, but not at the end", post("transfer-encoding: chunked, x\r\n"), 400, "malformed_request"),
-        ("chunked before its time", b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n".into(), 400, "malformed_request"),
-        ("a tunnel", b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n".into(), 404, "unknown_path"),
+        (
+            "chunked before its time",
+            b"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n".into(),
+            400,
+            "malformed_request",
+        ),
+        (
+            "a tunnel",
+            b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n".into(),
+            404,
+            "unknown_path",
+        ),
         ("TRACE", head("TRACE /healthz", ""), 405, "method_not_allowed"),
         ("a method of one's own", head("FROB /healthz", ""), 405, "method_not_allowed"),
-        ("a correlation id that is none", head("GET /healthz", "x-correlation-id: a b\r\n"), 400, "invalid_header"),
-        ("a correlation id without end", head("GET /healthz", &format!("x-correlation-id: {}\r\n", "a".repeat(5_000))), 400, "invalid_header"),
+        (
+            "a correlation id that is none",
+            head("GET /healthz", "x-correlation-id: a b\r\n"),
+            400,
+            "invalid_header",
+        ),
+        (
+            "a correlation id without end",
+            head("GET /healthz", &format!("x-correlation-id: {}\r\n", "a".repeat(5_000))),
+            400,
+            "invalid_header",
+        ),
     ];
     for (name, bytes, status, code) in &table {
         let answered = answers(&server, bytes).await;
@@ -180,11 +211,14 @@ async fn a_request_hidden_in_another_is_never_one() {
         assert!(answered[0].head.contains("connection: close"), "{fields}: {answered:?}");
     }
     // A length that is said twice alike is one length: the rest is the next request, as everybody reads it.
-    let mut bytes = head("POST /api/commands/health.live.check", "content-length: 0\r\ncontent-length: 0\r\n");
+    let mut bytes =
+        head("POST /api/commands/health.live.check", "content-length: 0\r\ncontent-length: 0\r\n");
     bytes.extend_from_slice(hidden.as_bytes());
     assert_eq!(answers(&server, &bytes).await.len(), 2);
     // Chunks whose sizes are read differently by different readers.
-    for chunks in ["FFFFFFFFFFFFFFFFF\r\n", "-1\r\n", "0x0\r\n\r\n", "1\nA\r\n0\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n"] {
+    for chunks in
+        ["FFFFFFFFFFFFFFFFF\r\n", "-1\r\n", "0x0\r\n\r\n", "1\nA\r\n0\r\n\r\n", "2\r\n{}x\r\n0\r\n\r\n"]
+    {
         let mut bytes = call(&server, "health.live.check", "transfer-encoding: chunked\r\n");
         bytes.extend_from_slice(chunks.as_bytes());
         let answered = answers(&server, &bytes).await;
@@ -227,7 +261,8 @@ async fn no_way_of_spelling_a_path_or_a_method_leads_elsewhere() {
         "/api/platform/admin/v1/tenants/demo%2f",
         "*",
     ] {
-        let answered = answers(&server, &head(&format!("GET {path}"), &format!("{bearer}connection: close\r\n"))).await;
+        let answered =
+            answers(&server, &head(&format!("GET {path}"), &format!("{bearer}connection: close\r\n"))).await;
         assert_eq!(answered.len(), 1, "{path}: {answered:?}");
         refused(path, &answered[0]);
         assert!(matches!(answered[0].status, 400 | 404 | 405), "{path}: {answered:?}");
@@ -237,7 +272,9 @@ async fn no_way_of_spelling_a_path_or_a_method_leads_elsewhere() {
     assert_eq!(answers(&server, &escaped).await[0].status, 401);
     // The method is the first word of a request, and nothing else is.
     let url = "/api/platform/admin/v1/application/license";
-    for fields in ["x-http-method-override: DELETE\r\n", "x-method-override: DELETE\r\n", "x-http-method: DELETE\r\n"] {
+    for fields in
+        ["x-http-method-override: DELETE\r\n", "x-method-override: DELETE\r\n", "x-http-method: DELETE\r\n"]
+    {
         let fields = format!("{bearer}{fields}connection: close\r\n");
         let answered = answers(&server, &head(&format!("GET {url}"), &fields)).await;
         assert!(answered[0].body.contains(r#""status":"ACTIVE""#), "{answered:?}");
@@ -251,7 +288,11 @@ async fn no_way_of_spelling_a_path_or_a_method_leads_elsewhere() {
 async fn bodies_and_queries_that_are_too_deep_too_large_or_nothing_are_refused() {
     let server = server("");
     let with_length = |body: &[u8]| {
-        let mut bytes = call(&server, "tenancy.tenants.create", &format!("content-length: {}\r\nconnection: close\r\n", body.len()));
+        let mut bytes = call(
+            &server,
+            "tenancy.tenants.create",
+            &format!("content-length: {}\r\nconnection: close\r\n", body.len()),
+        );
         bytes.extend_from_slice(body);
         bytes
     };
@@ -357,17 +398,16 @@ async fn slow_clients_are_not_waited_for() {
         stream.write_all(&head("GET /healthz", "")).await.unwrap();
         until_closed(&mut stream).await
     };
-    // Asks for much, and takes nothing in.
+    // They ask for much, and take nothing in. They stay as long as they are let.
     let deaf = async {
-        let stream = TcpStream::connect(at).await.unwrap();
         let asked = head("GET /openapi.json", "").repeat(2_000);
-        let writing = timeout(Duration::from_secs(8), async {
-            stream.writable().await.unwrap();
-            let (_reading, mut writing) = stream.into_split();
-            writing.write_all(&asked).await
-        });
-        let closed = writing.await;
-        assert!(matches!(closed, Ok(Err(_)) | Ok(Ok(()))), "whoever does not read is let go");
+        let mut deaf = Vec::new();
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            let _ = timeout(Duration::from_millis(100), stream.write_all(&asked)).await;
+            deaf.push(stream);
+        }
+        deaf
     };
     let behaved = async {
         for _ in 0..50 {
@@ -376,7 +416,7 @@ async fn slow_clients_are_not_waited_for() {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    let (slow_head, silent, half_a_body, idle, (), ()) =
+    let (slow_head, silent, half_a_body, idle, _deaf, ()) =
         tokio::join!(drip(slow_head), silent, half_a_body, idle_after_a_request, deaf, behaved);
 
     assert_eq!(refused("a slow head", &slow_head.0[0]), "request_timeout");
@@ -443,7 +483,11 @@ async fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
             assert_eq!(status, StatusCode::OK);
         }
         let (took, now) = (began.elapsed(), resident(server.process_id()));
-        eprintln!("{} connections that said {} bytes: {before} MB, then {now} MB; 20 calls in {took:?}", held.len(), said.len());
+        eprintln!(
+            "{} connections that said {} bytes: {before} MB, then {now} MB; 20 calls in {took:?}",
+            held.len(),
+            said.len()
+        );
         assert!(now < before + most, "{before} MB, then {now} MB");
         assert!(took < Duration::from_secs(10), "{took:?}");
     }
@@ -454,7 +498,9 @@ async fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
 async fn connections_beyond_the_configured_number_make_room_for_whoever_speaks() {
     let server = server("max-connections = 100");
     let at = address(&server);
-    for said in [b"".as_slice(), b"GET /heal", &call(&server, "tenancy.tenants.create", "content-length: 9\r\n")] {
+    for said in
+        [b"".as_slice(), b"GET /heal", &call(&server, "tenancy.tenants.create", "content-length: 9\r\n")]
+    {
         let held = crowd(at, 2_000, said).await;
         for _ in 0..20 {
             let (status, _) = server.call("tenancy.tenants.list", json!({})).await;

@@ -40,7 +40,8 @@ impl Store {
     /// Looks whether another process has changed the schema since this was last asked, and if so lets go of all
     /// connections: PostgreSQL refuses, on each for ever, what was prepared there and would answer other columns now.
     pub async fn notice_migrations(&self) -> Result<bool, StoreError> {
-        let steps: i64 = sqlx::query_scalar("SELECT count(*) FROM schema_migration").fetch_one(self.reader()).await?;
+        let steps: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM schema_migration").fetch_one(self.reader()).await?;
         Ok(self.schema.learn(steps))
     }
 }

@@ -123,7 +123,11 @@ fn room(most: u32) -> usize {
     }
     let room = wanted.min(files).saturating_sub(OTHER_FILES).max(1);
     if room < u64::from(most) {
-        tracing::warn!(room, most, "there is room for fewer connections: this process may open too few files");
+        tracing::warn!(
+            room,
+            most,
+            "there is room for fewer connections: this process may open too few files"
+        );
     }
     usize::try_from(room).unwrap_or(usize::MAX)
 }

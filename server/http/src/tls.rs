@@ -83,7 +83,10 @@ impl Tls {
     }
 
     /// The server's side of a handshake.
-    pub(crate) fn accept(&self, stream: TcpStream) -> BoxFuture<'static, Result<SslStream<TcpStream>, TlsRefused>> {
+    pub(crate) fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> BoxFuture<'static, Result<SslStream<TcpStream>, TlsRefused>> {
         let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner);
         let begun = Ssl::new(acceptor.context()).and_then(|ssl| SslStream::new(ssl, stream));
         Box::pin(async move {

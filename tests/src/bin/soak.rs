@@ -251,8 +251,7 @@ impl Calling {
         let request = self.client.request(Method::GET, format!("{}/metrics", self.url));
         let text = request.send().await.ok()?.text().await.ok()?;
         let series = text.lines().filter(|line| line.starts_with("chancery_audit_backlog"));
-        let values: Vec<u64> =
-            series.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        let values: Vec<u64> = series.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
         (!values.is_empty()).then(|| values.into_iter().sum())
     }
 }

@@ -339,7 +339,10 @@ impl Told {
             self.others.lock().unwrap(),
         );
         assert!(charged >= exports, "{exports} exports were given, {charged} are charged");
-        assert!(charged <= exports + in_doubt, "{exports} were given, {in_doubt} in doubt, {charged} charged");
+        assert!(
+            charged <= exports + in_doubt,
+            "{exports} were given, {in_doubt} in doubt, {charged} charged"
+        );
         assert!(charged <= limit, "{charged} of {limit}");
     }
 }

@@ -3,12 +3,7 @@
 
 mod fleet;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    sync::atomic::Ordering::SeqCst,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, sync::atomic::Ordering::SeqCst, time::Duration};
 
 use chancery_acceptance::{answer, text};
 use kit::{Cluster, Database};
