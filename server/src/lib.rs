@@ -9,6 +9,7 @@
 //! ```
 
 mod commands;
+mod connections;
 mod mail;
 mod metrics;
 mod notices;

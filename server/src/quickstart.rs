@@ -64,7 +64,8 @@ pub(crate) async fn run(program: &Program, args: &cli::Quickstart) -> anyhow::Re
     let listener = tokio::net::TcpListener::bind(args.listen).await.with_context(|| {
         format!("failed to listen on {}; choose another address with `--listen`", args.listen)
     })?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
     folder.sign_in(&assembly, &url).await?;
     let demo = demo_tenant(&assembly).await?;
 

@@ -24,6 +24,7 @@ use tokio::{
 };
 
 use crate::{
+    connections,
     mail::Gauge,
     metrics::{CoverageGaps, Measured, Metrics, QuotaUse},
     notices,
@@ -88,6 +89,7 @@ pub(crate) async fn serve(
             request_timeout: config.server.request_timeout(),
         },
     };
+    let connections = connections::of(config, &assembly.ambient)?;
     let router = http_api::router(api).context("the routes of this program do not fit together")?;
     // Before the first tick, which tells what was found at the start.
     let notices = assembly.license.notices();
@@ -120,10 +122,12 @@ pub(crate) async fn serve(
         assembly.gap_log.clone(),
         assembly.ambient.clone(),
     ));
+    tasks.spawn(connections::look_after_tls(connections.tls.clone()));
+    tasks.spawn(look_after_schema(assembly.store.clone()));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
-    let served = http_api::serve(listener, router, stop, grace).await;
+    let served = http_api::serve(listener, router, connections, stop, grace).await;
     tasks.shutdown().await;
     assembly.license.remember(assembly.ambient.now()).await;
     keep(&assembly.gap_log).await;
@@ -160,6 +164,16 @@ async fn look_after_license(license: license::RunningLicense, handed_on: HandedO
     loop {
         license.tick(ambient.now()).await;
         handed_on.tick(ambient.now()).await;
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// The schema: what a newer program adds to it while this one runs.
+async fn look_after_schema(store: Store) {
+    loop {
+        if let Ok(true) = store.notice_migrations().await {
+            tracing::info!("another program has changed the schema; connections are made anew");
+        }
         tokio::time::sleep(TICK).await;
     }
 }

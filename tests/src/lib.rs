@@ -7,9 +7,10 @@ mod vendor;
 use std::{
     fs,
     io::{BufRead, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::LazyLock,
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -19,18 +20,21 @@ use tempfile::TempDir;
 
 pub use fresh::Fresh;
 pub use mail::{ChallengeService, MailServer};
-pub use vendor::{Vendor, Wanted};
+pub use vendor::{Vendor, Wanted, generous, under};
 
 /// The folder of the programs, built like the tests themselves.
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--workspace", "--bins", "--locked", "--quiet"])
+        .args((!cfg!(debug_assertions)).then_some("--release"))
         .current_dir(root())
         .status()
         .expect("start cargo");
     assert!(built.success(), "the program builds");
-    let tests = std::env::current_exe().expect("the path of this test");
-    tests.parent().and_then(Path::parent).expect("tests stand in a folder beside the programs").to_owned()
+    let this = std::env::current_exe().expect("the path of this test, or program");
+    let folder = this.parent().expect("it stands in a folder");
+    // Tests stand in a folder beside the programs.
+    if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
 });
 
 /// The folder of the whole project.
@@ -114,6 +118,15 @@ impl Quickstart {
     fn log(&self) -> fs::File {
         let path = self.folder.path().join("log");
         fs::File::options().create(true).append(true).open(path).expect("a file for its log")
+    }
+
+    /// The id of its process.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
     }
 
     /// Everything it has logged.
@@ -243,6 +256,35 @@ impl Replica {
         let url = format!("{}{path}", self.server.url);
         reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30)).bearer_auth(&self.token)
     }
+
+    /// Where it serves.
+    ///
+    /// # Panics
+    ///
+    /// Never: it serves at an address.
+    pub fn address(&self) -> SocketAddr {
+        self.server.url.trim_start_matches("http://").parse().expect("an address")
+    }
+
+    /// Everything it has logged since it serves.
+    ///
+    /// # Panics
+    ///
+    /// Never: whoever writes it does not.
+    pub fn logged(&self) -> String {
+        self.server.logged.lock().expect("nobody panics there").clone()
+    }
+
+    /// Tells it to stop, and waits until it has. Returns whether it ended well.
+    ///
+    /// # Panics
+    ///
+    /// When it is not there to be told.
+    pub fn stop(&mut self) -> bool {
+        let told = Command::new("kill").args(["-TERM", &self.server.process.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()), "the process is there to be told");
+        self.server.process.wait().expect("its end").success()
+    }
 }
 
 /// A server as a process. It is stopped when dropped.
@@ -250,6 +292,7 @@ pub struct Server {
     process: Child,
     /// Where it serves.
     pub url: String,
+    logged: Arc<Mutex<String>>,
 }
 
 /// `chancery serve` in this folder, on this database, by this configuration; it serves.
@@ -272,9 +315,15 @@ pub(crate) fn serving(folder: &Path, database: &str, config: &str) -> Server {
         line.split_once("address=").map(|(_, address)| address.trim().to_owned())
     });
     let address = address.unwrap_or_else(|| panic!("the server serves: {told}"));
+    let logged = Arc::new(Mutex::new(String::new()));
+    let log = Arc::clone(&logged);
     // Whoever writes to a pipe that nobody reads waits.
-    std::thread::spawn(move || lines.for_each(drop));
-    Server { process, url: format!("http://{address}") }
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            *log.lock().expect("nobody panics here") += &(line + "\n");
+        }
+    });
+    Server { process, url: format!("http://{address}"), logged }
 }
 
 impl Drop for Server {

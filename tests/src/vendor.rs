@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{issuer, text};
+use crate::{Quickstart, issuer, text};
 
 /// A vendor with a root and a signer.
 pub struct Vendor {
@@ -110,7 +110,12 @@ impl Vendor {
         self.mint(request, wanted.id, &template)
     }
 
-    fn mint(&self, request: &Path, id: &str, template: &str) -> PathBuf {
+    /// A license of this id and template (see `docs/vendor.md`).
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be minted.
+    pub fn mint(&self, request: &Path, id: &str, template: &str) -> PathBuf {
         fs::write(self.path(&format!("{id}.toml")), template).expect("write the template");
         self.run(&format!(
             "issue --dir pki --template {id}.toml --request {} --out {id}.jwe",
@@ -118,4 +123,46 @@ impl Vendor {
         ));
         self.path(&format!("{id}.jwe"))
     }
+}
+
+/// Stops a deployment, makes it trust this vendor, reads its license from `current.jwe`, and asks for one. The request.
+///
+/// # Panics
+///
+/// When it cannot be asked for.
+pub fn under(vendor: &Vendor, deployment: &mut Quickstart) -> PathBuf {
+    assert!(deployment.stop(), "it ends well");
+    fs::copy(vendor.root(), deployment.path("vendor-root.pem")).expect("the vendor's root");
+    deployment.configure(r#""root.pem""#, r#""vendor-root.pem""#);
+    deployment.configure("enabled = true\npath = \"license.jwe\"", "enabled = false");
+    deployment.configure("[license.recipient]", "[license]\npath = \"current.jwe\"\n\n[license.recipient]");
+    let request = deployment.path("request.jws");
+    let contact = "Ada Lovelace <ada@acme.example>:TECHNICAL";
+    let line = ["license", "request", "--organization", "Acme", "--contact", contact, "--out"];
+    let output = deployment.chancery(line.into_iter().chain([request.to_str().expect("a path of text")]));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    request
+}
+
+/// A template of a license of so many exports in a day, and enough of everything else.
+pub fn generous(id: &str, exports: u64) -> String {
+    format!(
+        r#"
+        licenseId = "{id}"
+        validDays = 365
+        graceDays = 0
+        issuer = {{ id = "vendor", name = "Vendor" }}
+        licensee = {{ id = "acme", name = "Acme" }}
+
+        [grant]
+        products = {{ chancery = {{ edition = "enterprise" }} }}
+        features = {{ "tenancy.subtenants.v1" = true }}
+
+        [grant.quotas]
+        "tenancy.exports.max" = {exports}
+        "tenants.root.max" = 1000000
+        "tenants.total.max" = 1000000
+        "tenants.depth.max" = 10
+        "#
+    )
 }

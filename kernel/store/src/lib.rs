@@ -25,11 +25,13 @@
 
 mod error;
 mod migration;
+mod schema;
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -39,6 +41,8 @@ use sqlx::{
     Transaction,
 };
 use tokio::time::timeout;
+
+use schema::Schema;
 
 pub use error::StoreError;
 pub use migration::Migration;
@@ -50,6 +54,7 @@ pub struct Store {
     engine: Engine,
     writer: AnyPool,
     reader: AnyPool,
+    schema: Arc<Schema>,
 }
 
 /// Which database answers. Only statements on hot paths may care.
@@ -77,14 +82,18 @@ impl Default for Options {
 }
 
 impl Options {
-    fn pool(self) -> AnyPoolOptions {
+    fn pool(self, schema: &Arc<Schema>) -> AnyPoolOptions {
+        let schema = Arc::clone(schema);
         AnyPoolOptions::new()
             .acquire_timeout(self.patience)
             // A ping per acquisition costs a third of the throughput; a dead connection shows itself on first use.
             .test_before_acquire(false)
             // A commit that failed for want of disk space ends the transaction without telling sqlx, which would then refuse
             // to begin another one on that connection for ever.
-            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .before_acquire(move |connection, made| {
+                let fits = schema.fits(made.age);
+                Box::pin(async move { Ok(fits && !connection.is_in_transaction()) })
+            })
     }
 }
 
@@ -125,15 +134,16 @@ impl Store {
         let opened = first_connection(&address, &writing, options.patience).await;
         opened.map_err(|source| StoreError::Open { database: format!("`{}`", file.display()), source })?;
 
+        let schema = Arc::<Schema>::default();
         let pool = |connections, pragmas: String| {
-            options.pool().max_connections(connections).after_connect(move |connection, _| {
+            options.pool(&schema).max_connections(connections).after_connect(move |connection, _| {
                 let pragmas = AssertSqlSafe(pragmas.clone());
                 Box::pin(async move { connection.execute(pragmas).await.map(drop) })
             })
         };
         let writer = pool(1, writing).connect_lazy_with(address.clone());
         let reader = pool(options.connections, reading).connect_lazy_with(address);
-        Ok(Self { engine: Engine::Sqlite, writer, reader })
+        Ok(Self { engine: Engine::Sqlite, writer, reader, schema })
     }
 
     async fn open_postgres(url: &str, options: Options) -> Result<Self, StoreError> {
@@ -141,8 +151,9 @@ impl Store {
         let opened = first_connection(&address, "SELECT 1", options.patience).await;
         opened
             .map_err(|source| StoreError::Open { database: "on the PostgreSQL server".to_owned(), source })?;
-        let pool = options.pool().max_connections(options.connections).connect_lazy_with(address);
-        Ok(Self { engine: Engine::Postgres, writer: pool.clone(), reader: pool })
+        let schema = Arc::<Schema>::default();
+        let pool = options.pool(&schema).max_connections(options.connections).connect_lazy_with(address);
+        Ok(Self { engine: Engine::Postgres, writer: pool.clone(), reader: pool, schema })
     }
 
     /// Which database this is.

@@ -39,12 +39,12 @@ mod mail;
 mod secrets;
 mod section;
 mod signup;
-mod tenant;
-
-pub use catalog::CatalogFiles;
 mod telemetry;
+mod tenant;
+mod tls;
 
 pub use audit::{Audit, JsonLinesSink, OtlpSink, SyslogSink, WebhookSink};
+pub use catalog::CatalogFiles;
 pub use error::{ConfigError, Origin};
 pub use identity::{Identity, Password, Session, Throttle};
 pub use mail::{Mail, MailSecurity, MailServer};
@@ -56,3 +56,4 @@ pub use section::{
 pub use signup::{Challenge, Signup, SignupPolicy};
 pub use telemetry::{Otlp, Telemetry};
 pub use tenant::{Dns, Resolution, Tenant};
+pub use tls::Tls;

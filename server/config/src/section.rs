@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{Audit, CatalogFiles, Identity, Mail, Secrets, Telemetry, Tenant};
+use crate::{Audit, CatalogFiles, Identity, Mail, Secrets, Telemetry, Tenant, Tls};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -101,6 +101,15 @@ pub struct Server {
     pub request_timeout_seconds: NonZeroU32,
     /// How long running requests may take to finish once the server is told to stop.
     pub shutdown_grace_seconds: u32,
+    /// Most connections at a time. For one more, the connection is closed that has waited longest for its client.
+    pub max_connections: NonZeroU32,
+    /// How long a client may take to send the head of a request, and to take in an answer.
+    pub patience_seconds: NonZeroU32,
+    /// How long a connection without a request stays open. Longer than the proxy before this server keeps it, or the proxy
+    /// sends requests that nobody reads.
+    pub idle_timeout_seconds: NonZeroU32,
+    /// What TLS is served with. Not stated, it ends at the proxy before this server.
+    pub tls: Option<Tls>,
 }
 
 /// `[deployment]`
@@ -277,6 +286,16 @@ impl Server {
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_seconds.get().into())
     }
+
+    /// How long a client may take over its part.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience_seconds.get().into())
+    }
+
+    /// How long a connection without a request stays open.
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout_seconds.get().into())
+    }
 }
 
 impl Config {
@@ -341,6 +360,10 @@ impl Default for Server {
             max_body_bytes: 1024 * 1024,
             request_timeout_seconds: const { NonZeroU32::new(30).unwrap() },
             shutdown_grace_seconds: 10,
+            max_connections: const { NonZeroU32::new(10_000).unwrap() },
+            patience_seconds: const { NonZeroU32::new(10).unwrap() },
+            idle_timeout_seconds: const { NonZeroU32::new(75).unwrap() },
+            tls: None,
         }
     }
 }

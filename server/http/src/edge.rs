@@ -6,15 +6,15 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue,
-        header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+        HeaderMap, HeaderName, HeaderValue, Version,
+        header::{CACHE_CONTROL, HOST, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use kernel::{CorrelationId, InvalidText};
+use kernel::{Category, CorrelationId, InvalidText};
 
 use crate::{Measure, failure::Failure, router::Mounted};
 
@@ -46,7 +46,11 @@ pub(crate) async fn edge(State(mounted): State<Arc<Mounted>>, request: Request, 
         Err(failure) => (fresh(), failure.into_response()),
         Ok(stated) => {
             let correlation = stated.unwrap_or_else(fresh);
-            (correlation.clone(), run(&mounted, correlation, request, next).await)
+            let answer = match names_one_host(&request) {
+                Ok(()) => run(&mounted, correlation.clone(), request, next).await,
+                Err(failure) => failure.into_response(),
+            };
+            (correlation, answer)
         }
     };
     let mut response = match response.extensions().get::<Failure>().cloned() {
@@ -97,6 +101,18 @@ async fn run(mounted: &Mounted, correlation: CorrelationId, mut request: Request
     }
 }
 
+/// RFC 9112, 3.2: one host, or two readers of a request may disagree about whom it is for.
+fn names_one_host(request: &Request) -> Result<(), Failure> {
+    match request.headers().get_all(HOST).iter().count() {
+        1 => Ok(()),
+        0 if request.version() < Version::HTTP_11 => Ok(()),
+        _ => {
+            let message = "header `host`: a request names one host";
+            Err(Failure::new("invalid_header", Category::Validation, message).with("header", HOST.as_str()))
+        }
+    }
+}
+
 /// A header's text in its own type. One that is malformed refuses the request.
 pub(crate) fn text<T>(
     headers: &HeaderMap,
@@ -106,6 +122,6 @@ pub(crate) fn text<T>(
     let stated = headers.get(name).map(|value| parse(value.to_str().unwrap_or_default()));
     stated.transpose().map_err(|error| {
         let message = format!("header `{name}`: {error}");
-        Failure::new("invalid_header", kernel::Category::Validation, message).with("header", name.as_str())
+        Failure::new("invalid_header", Category::Validation, message).with("header", name.as_str())
     })
 }

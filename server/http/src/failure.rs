@@ -97,17 +97,35 @@ impl Failure {
         failure
     }
 
-    /// Writes the body and the headers that belong to the status.
-    pub(crate) fn write(self, response: Response, correlation: &CorrelationId) -> Response {
-        let Self { status, code, category, message, details, retry_after } = self;
-        let (mut parts, _) = response.into_parts();
+    /// The answer as bytes, where there is no request to answer. The connection ends with it.
+    pub(crate) fn raw(&self, correlation: &CorrelationId) -> Vec<u8> {
+        let (status, id, body) = (self.status, correlation.as_str(), self.body(correlation));
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             x-correlation-id: {id}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n\
+             connection: close\r\n\r\n{body}"
+        )
+        .into_bytes()
+    }
+
+    fn body(&self, correlation: &CorrelationId) -> String {
+        let Self { code, category, message, details, .. } = self;
         let body = json!({ "error": {
             "code": code,
             "message": message,
             "category": category.as_str(),
             "correlationId": correlation.as_str(),
-            "details": details.into_iter().collect::<Map<_, _>>(),
+            "details": details.iter().cloned().collect::<Map<_, _>>(),
         }});
+        body.to_string()
+    }
+
+    /// Writes the body and the headers that belong to the status.
+    pub(crate) fn write(self, response: Response, correlation: &CorrelationId) -> Response {
+        let (mut parts, _) = response.into_parts();
+        let body = self.body(correlation);
+        let Self { status, code, retry_after, .. } = self;
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if status == StatusCode::UNAUTHORIZED {
@@ -123,7 +141,7 @@ impl Failure {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             parts.headers.insert(RETRY_AFTER, seconds.max(1).into());
         }
-        Response::from_parts(parts, Body::from(body.to_string()))
+        Response::from_parts(parts, Body::from(body))
     }
 }
 

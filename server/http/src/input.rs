@@ -18,6 +18,9 @@ use crate::{failure::Failure, fields::Fields};
 /// The query key that names a tenant. It is never a field.
 const TENANT: &str = "tenant";
 
+/// Most parameters of a query. Each is compared with all before it.
+const MOST_FIELDS: usize = 100;
+
 /// A query, with the tenant it names set apart.
 pub(crate) struct Queried {
     pub(crate) tenant: Option<String>,
@@ -28,6 +31,10 @@ impl Queried {
     pub(crate) fn of(uri: &Uri) -> Result<Self, Failure> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| Failure::new("malformed_query", Category::Validation, error.body_text()))?;
+        if pairs.len() > MOST_FIELDS {
+            let message = format!("a query has at most {MOST_FIELDS} parameters");
+            return Err(Failure::new("malformed_query", Category::Validation, message));
+        }
         let (mut tenant, mut fields) = (None, Vec::<(String, String)>::new());
         for (name, value) in pairs {
             if tenant.is_some() && name == TENANT || fields.iter().any(|(earlier, _)| *earlier == name) {

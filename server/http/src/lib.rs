@@ -12,6 +12,9 @@
 //! **Invariant: every answer that is not a success has the error body** of semantics 9.2, whatever layer it comes from,
 //! and every answer carries `x-correlation-id`.
 //!
+//! **Invariant: a client that waits keeps nobody else waiting.** Connections are bounded in number and in time, and the one
+//! that has waited longest for its client makes room. HTTP/1.1 is all there is: streams within a connection are the proxy's.
+//!
 //! **Invariant: no header of a caller's making decides for which tenant a call runs** (semantics 7.8). It is the
 //! principal's own tenant, or the one named by `?tenant=SLUG` for principals that hold [`TENANTS_ACT`]; for who belongs to
 //! none, the one that the host they came to belongs to. A tenant that is suspended is acted for by nobody; what
@@ -35,9 +38,12 @@ mod input;
 mod inventory;
 mod openapi;
 mod router;
+mod seats;
 mod serve;
 mod session;
 mod status;
+mod tls;
+mod wire;
 
 use std::{fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -47,8 +53,9 @@ pub use caller::TENANTS_ACT;
 pub use config::DenialStatus;
 pub use exposure::RouterError;
 pub use router::router;
-pub use serve::serve;
+pub use serve::{Connections, serve};
 pub use session::{CSRF_TOKEN, SESSION_COOKIE, ended_session_cookie, session_cookie};
+pub use tls::{Tls, TlsError};
 
 /// What the adapter stands on. Nothing here has a default.
 pub struct Api {

@@ -1,5 +1,6 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// A private PostgreSQL cluster: a fresh directory, a unix socket, no TCP port.
@@ -75,6 +76,35 @@ impl Cluster {
     /// When it does not start.
     pub fn resume(&mut self) {
         self.order("start");
+    }
+
+    /// Starts a second server that follows this one, and has whatever is committed before anyone is told. Answers the
+    /// folder of its socket.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn standby(&mut self) -> PathBuf {
+        self.order("standby");
+        self.socket().join("standby")
+    }
+
+    /// Makes the second server the one that is written to. The first should be [gone](Self::crash).
+    ///
+    /// # Panics
+    ///
+    /// When it does not take over.
+    pub fn promote(&mut self) {
+        self.order("promote");
+    }
+
+    /// The folder of the server's socket.
+    ///
+    /// # Panics
+    ///
+    /// Never: the address names it.
+    pub fn socket(&self) -> PathBuf {
+        self.url.split_once("host=").expect("the address names the socket").1.into()
     }
 
     fn order(&mut self, order: &str) {

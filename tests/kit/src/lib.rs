@@ -34,6 +34,7 @@ pub struct Database {
 enum Home {
     Folder { _removed_on_drop: TempDir },
     Server { name: String },
+    Elsewhere,
 }
 
 impl Database {
@@ -66,6 +67,11 @@ impl Database {
             .expect("create the database of the test");
         drop(connection.close().await);
         Self { url: server.database(&name).to_url_lossy().to_string(), home: Home::Server { name } }
+    }
+
+    /// The one at this address, which whoever made it removes.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), home: Home::Elsewhere }
     }
 
     /// The address, as the product's `database.url` takes it.

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, Credential, DenialStatus, Limits, Measure, Openings, Ready, ResolveTenant,
-    ResolvedTenant, Standing, TENANTS_ACT, Unavailable,
+    Api, Authenticate, BoxFuture, Connections, Credential, DenialStatus, Limits, Measure, Openings, Ready,
+    ResolveTenant, ResolvedTenant, Standing, TENANTS_ACT, Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, CommandId, Commands, Modules, Principal, Registry, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
@@ -158,12 +158,24 @@ impl Server {
     }
 
     pub(crate) async fn of(api: Api) -> Self {
+        Self::with_room_for(100, api).await
+    }
+
+    pub(crate) async fn with_room_for(most: u32, api: Api) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let connections = Connections {
+            most,
+            idle: Duration::from_secs(5),
+            patience: Duration::from_secs(5),
+            tls: None,
+            ambient: api.ambient.clone(),
+        };
         let router = chancery_http::router(api).unwrap();
         let shutdown = async { drop(stopped.await) };
-        let serving = tokio::spawn(chancery_http::serve(listener, router, shutdown, Duration::from_secs(2)));
+        let grace = Duration::from_secs(2);
+        let serving = tokio::spawn(chancery_http::serve(listener, router, connections, shutdown, grace));
         Self { address, stop: Some(stop), serving, client: reqwest::Client::new() }
     }
 

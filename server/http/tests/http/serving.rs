@@ -116,3 +116,23 @@ async fn a_server_that_is_told_to_stop_does_not_wait_for_ever() {
     sleep(Duration::from_millis(100)).await;
     timeout(Duration::from_secs(4), server.stop()).await.expect("the grace period ends").unwrap();
 }
+
+#[tokio::test]
+async fn where_all_connections_are_worked_for_one_more_is_turned_away() {
+    let server = Server::with_room_for(2, api(Commands::none(), Demo::default())).await;
+    let mut hanging = Vec::new();
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(server.address).await.unwrap();
+        client.write_all(HANGING.as_bytes()).await.unwrap();
+        hanging.push(client);
+    }
+    sleep(Duration::from_millis(200)).await;
+    let mut client = TcpStream::connect(server.address).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answer}");
+    assert!(answer.contains(r#""code":"too_many_connections""#), "{answer}");
+    drop(hanging);
+    sleep(Duration::from_millis(200)).await;
+    server.get("/healthz").await.ok();
+}

@@ -1,0 +1,198 @@
+//! Bytes of a connection, with bounds in time, and a body for refusals that have none.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+
+use crate::{failure::Failure, seats::Seat};
+
+/// How a refusal of the HTTP library begins: it has no body, and no correlation id. Ours have.
+const REFUSED: &[u8] = b"HTTP/1.1 4";
+
+/// A stream of bytes.
+///
+/// The rest of a request's head, once it has begun, and taking in an answer have so much time; and what the HTTP library
+/// refuses by itself, before a request is one, is answered with the error body like everything else.
+pub(crate) struct Wire<S> {
+    stream: S,
+    seat: Arc<Seat>,
+    patience: Duration,
+    /// When the head that is arriving began to.
+    head: Option<Instant>,
+    /// Runs while a head does not go on arriving.
+    slow_head: Option<Pin<Box<Sleep>>>,
+    /// Runs while an answer is not taken in.
+    slow_answer: Option<Pin<Box<Sleep>>>,
+    /// Writes a refusal that was found without a body.
+    refuse: Box<dyn Fn(StatusCode) -> Vec<u8> + Send>,
+    /// What is left to write of one.
+    refusal: Vec<u8>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn new(
+        stream: S,
+        seat: Arc<Seat>,
+        patience: Duration,
+        refuse: impl Fn(StatusCode) -> Vec<u8> + Send + 'static,
+    ) -> Self {
+        let refuse = Box::new(refuse);
+        Self {
+            stream,
+            seat,
+            patience,
+            head: None,
+            slow_head: None,
+            slow_answer: None,
+            refuse,
+            refusal: Vec::new(),
+        }
+    }
+
+    /// Whether a head had begun, and its time is over.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.head.is_some_and(|began| began.elapsed() >= self.patience)
+    }
+
+    /// The answer to a request that is none.
+    pub(crate) fn refusal(&self, status: StatusCode) -> Vec<u8> {
+        (self.refuse)(status)
+    }
+
+    /// Writes what is left of a refusal.
+    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What is pending may be so only for so long.
+    fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.slow_answer = None;
+            return written;
+        }
+        let patience = self.patience;
+        let slow = self.slow_answer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if !self.seat.expects_a_request() {
+            (self.head, self.slow_head) = (None, None);
+            return read;
+        }
+        if buffer.filled().len() > before {
+            self.head.get_or_insert_with(Instant::now);
+        }
+        match (read, self.head) {
+            (Poll::Pending, Some(began)) => {
+                let end = began + self.patience;
+                let slow = self.slow_head.get_or_insert_with(|| Box::pin(sleep_until(end)));
+                slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
+            (read, _) => read,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if let Some(status) = refused_without_body(bytes) {
+            this.refusal = (this.refuse)(status);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = match this.poll_refusal(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.stream).poll_write(cx, bytes),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        this.bounded(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if !this.refusal.is_empty() || slices.first().is_some_and(|first| first.starts_with(REFUSED)) {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |slice| slice));
+        }
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        this.bounded(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let flushed = match this.poll_refusal(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.stream).poll_flush(cx),
+            other => other,
+        };
+        this.bounded(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let ended = match this.poll_refusal(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut this.stream).poll_shutdown(cx),
+            other => other,
+        };
+        this.bounded(cx, ended)
+    }
+}
+
+/// The status of an answer that is nothing but a refusal by the HTTP library.
+fn refused_without_body(bytes: &[u8]) -> Option<StatusCode> {
+    let head = bytes.strip_prefix(REFUSED).filter(|_| bytes.ends_with(b"\r\n\r\n"))?;
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text));
+    let status = StatusCode::from_bytes(&[b'4', *head.first()?, *head.get(1)?]).ok()?;
+    (has(b"\r\ncontent-length: 0\r\n") && !has(b"\r\nx-correlation-id:")).then_some(status)
+}
+
+/// What was refused, by the status the HTTP library has for it.
+pub(crate) fn refusal(status: StatusCode) -> Failure {
+    match status {
+        StatusCode::REQUEST_TIMEOUT => {
+            Failure::request(status, "request_timeout", "the head of the request did not arrive in time")
+        }
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Failure::request(
+            status,
+            "headers_too_large",
+            "the head of the request is larger than this server takes, or has more fields",
+        ),
+        StatusCode::URI_TOO_LONG => {
+            Failure::request(status, "uri_too_long", "the address is longer than this server takes")
+        }
+        _ => Failure::request(status, "malformed_request", "this is not a request of HTTP/1.1"),
+    }
+}
