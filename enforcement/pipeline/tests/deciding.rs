@@ -106,6 +106,15 @@ async fn the_end_of_a_license_is_seen_by_the_next_call_whatever_was_handed_on() 
     assert_eq!(reason(&testkit.run(Carve {}).await.unwrap_err()), Some(Reason::LicenseExpired));
 }
 
+/// Stops the callers, also when the test fails before.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// No call may see a verdict that no state of the entitlements gives, nor one of a state that is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn changes_are_seen_whole_and_at_once_under_callers() {
@@ -114,6 +123,7 @@ async fn changes_are_seen_whole_and_at_once_under_callers() {
     let command = deciding.registry().index_of::<Carve>().unwrap();
     let tenant = testkit.tenant();
     let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Stop(Arc::clone(&stop));
     let callers: Vec<_> = (0..3)
         .map(|_| {
             let (deciding, stop) = (Arc::clone(&deciding), Arc::clone(&stop));
@@ -133,7 +143,7 @@ async fn changes_are_seen_whole_and_at_once_under_callers() {
         assert_eq!(deciding.verdict(command, Some(tenant)), Verdict::Allowed);
         tokio::task::yield_now().await;
     }
-    stop.store(true, Ordering::Relaxed);
+    drop(stopping);
     let possible = BTreeSet::from(["Allowed".to_owned(), "Denied(CommandDenied)".to_owned()]);
     for caller in callers {
         assert!(caller.await.unwrap().is_subset(&possible));
