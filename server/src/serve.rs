@@ -39,10 +39,7 @@ pub(crate) async fn serve(
             identity: assembly.identity.clone(),
             ambient: assembly.ambient.clone(),
         }),
-        tenants: Arc::new(Tenants {
-            tenancy: assembly.tenancy.clone(),
-            application: assembly.application,
-        }),
+        tenants: Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application }),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
         metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone())),
         production: config.deployment.shape.is_production(),

@@ -53,7 +53,8 @@ fn licensed(database: Database, edition: &str, change: impl FnOnce(&mut Grant)) 
     let recipient = Recipient::from_pem("quickstart-recipient", &recipient).unwrap();
     let authority = DevelopmentAuthority::create(now, SignedDuration::from_hours(24)).unwrap();
     fs::write(quickstart.path("root.pem"), authority.root_pem()).unwrap();
-    fs::write(quickstart.path("license.jwe"), authority.issue(&claims, &recipient.public()).unwrap()).unwrap();
+    fs::write(quickstart.path("license.jwe"), authority.issue(&claims, &recipient.public()).unwrap())
+        .unwrap();
     quickstart.configure("[log]", "[tenant]\nplatform-domain = \"tenants.example\"\n\n[log]");
     quickstart.start();
     quickstart
@@ -92,7 +93,10 @@ async fn the_life_of_a_tenant(database: Database) {
         .header("x-correlation-id", "registration-1")
         .json(&json!({ "slug": "acme", "name": "Acme", "description": "Anvils", "tenantType": "customer" }));
     let acme = done(answer(registering).await);
-    assert_eq!((&acme["status"], &acme["depth"], &acme["system"]), (&json!("ACTIVE"), &json!(1), &json!(false)));
+    assert_eq!(
+        (&acme["status"], &acme["depth"], &acme["system"]),
+        (&json!("ACTIVE"), &json!(1), &json!(false))
+    );
     let id = acme["tenantId"].as_str().unwrap();
     let at = |rest: &str| format!("{TENANTS}/{id}{rest}");
     assert_eq!(done(get(&it, &at("")).await), acme);
@@ -127,24 +131,40 @@ async fn the_life_of_a_tenant(database: Database) {
     assert_eq!(domains["domains"][0]["domain"], "acme.tenants.example");
     let added = done(call(&it, Method::POST, &at("/domains"), json!({ "domain": "Acme.Example" })).await);
     assert_eq!((&added["domain"], &added["verifiedAt"]), (&json!("acme.example"), &json!(null)));
-    refused(call(&it, Method::POST, &at("/domains/acme.example/primary"), json!({})).await, 409, "domain_not_verified");
+    refused(
+        call(&it, Method::POST, &at("/domains/acme.example/primary"), json!({})).await,
+        409,
+        "domain_not_verified",
+    );
     done(answer(it.request(Method::DELETE, &at("/domains/acme.example"))).await);
 
     // A suspended tenant is acted for by nobody, and still seen by operators.
     let export = "/api/platform/admin/v1/tenants/export?tenant=acme";
     done(call(&it, Method::POST, export, json!({})).await);
-    let live = || anonymous(&it, Method::POST, "/api/commands/health.live.check").header("host", "acme.tenants.example");
+    let live = || {
+        anonymous(&it, Method::POST, "/api/commands/health.live.check").header("host", "acme.tenants.example")
+    };
     done(answer(live()).await);
-    assert_eq!(done(call(&it, Method::PATCH, &status, json!({ "status": "SUSPENDED" })).await)["status"], "SUSPENDED");
+    assert_eq!(
+        done(call(&it, Method::PATCH, &status, json!({ "status": "SUSPENDED" })).await)["status"],
+        "SUSPENDED"
+    );
     refused(call(&it, Method::POST, export, json!({})).await, 403, "tenant_suspended");
     refused(answer(live()).await, 403, "tenant_suspended");
-    refused(call(&it, Method::POST, &at("/children"), json!({ "slug": "leaf" })).await, 409, "tenant_not_active");
+    refused(
+        call(&it, Method::POST, &at("/children"), json!({ "slug": "leaf" })).await,
+        409,
+        "tenant_not_active",
+    );
     assert_eq!(done(get(&it, &format!("{}?tenant=acme", at(""))).await)["status"], "SUSPENDED");
     done(call(&it, Method::PATCH, &status, json!({ "status": "ACTIVE" })).await);
     done(answer(live()).await);
 
     refused(answer(it.request(Method::DELETE, &at(""))).await, 409, "tenant_has_children");
-    done(answer(it.request(Method::DELETE, &format!("{TENANTS}/{}", branch["tenantId"].as_str().unwrap()))).await);
+    done(
+        answer(it.request(Method::DELETE, &format!("{TENANTS}/{}", branch["tenantId"].as_str().unwrap())))
+            .await,
+    );
     assert!(done(answer(it.request(Method::DELETE, &at(""))).await)["deletedAt"].is_string());
     refused(get(&it, &at("")).await, 404, "unknown_tenant");
     refused(call(&it, Method::POST, export, json!({})).await, 404, "unknown_tenant");
@@ -174,7 +194,8 @@ async fn two_servers_race_for_the_last_root_tenant(database: Database) {
             answer(it.request(Method::POST, TENANTS).json(&body("one"))),
             answer(other.request(Method::POST, TENANTS).json(&body("two"))),
         );
-        let (won, lost): (Vec<_>, Vec<_>) = [one, two].into_iter().partition(|(status, _)| status.is_success());
+        let (won, lost): (Vec<_>, Vec<_>) =
+            [one, two].into_iter().partition(|(status, _)| status.is_success());
         assert_eq!((won.len(), lost.len()), (1, 1), "round {round}: {won:?} {lost:?}");
         let (_, lost) = &lost[0];
         assert_eq!(lost["error"]["details"]["reason"], "QUOTA_EXCEEDED", "{lost}");
@@ -198,8 +219,16 @@ async fn two_servers_race_for_the_last_root_tenant_on_postgresql() {
 
 /// Statements on tables of tenants, their quotas or the operators, as the program's own log tells them.
 fn statements(log: &str) -> usize {
-    let tables = ["tenancy_tenant", "tenancy_domain", "tenancy_registration", "quota_gate", "quota_place", "identity_"];
-    let statement = |line: &&str| line.contains("sqlx::query") && tables.iter().any(|table| line.contains(table));
+    let tables = [
+        "tenancy_tenant",
+        "tenancy_domain",
+        "tenancy_registration",
+        "quota_gate",
+        "quota_place",
+        "identity_",
+    ];
+    let statement =
+        |line: &&str| line.contains("sqlx::query") && tables.iter().any(|table| line.contains(table));
     log.lines().filter(statement).count()
 }
 
@@ -301,13 +330,18 @@ async fn what_the_edition_does_not_have_is_refused_on_postgresql() {
 async fn a_decision_about_onboarding_is_followed_by_every_replica() {
     let it = licensed(Database::sqlite(), "pro", |_| {});
     let other = it.replica();
-    let decided = done(call(&it, Method::PUT, ONBOARDING, json!({ "rootTenantCreationEnabled": false })).await);
-    assert_eq!((&decided["rootTenantCreationEnabled"], &decided["adminInviteEnabled"]), (&json!(false), &json!(true)));
+    let decided =
+        done(call(&it, Method::PUT, ONBOARDING, json!({ "rootTenantCreationEnabled": false })).await);
+    assert_eq!(
+        (&decided["rootTenantCreationEnabled"], &decided["adminInviteEnabled"]),
+        (&json!(false), &json!(true))
+    );
     refused(call(&it, Method::POST, TENANTS, json!({ "slug": "one" })).await, 403, "onboarding_refused");
     let deadline = Instant::now() + Duration::from_secs(10);
     for round in 0.. {
         let slug = format!("other-{round}");
-        let (status, body) = answer(other.request(Method::POST, TENANTS).json(&json!({ "slug": slug }))).await;
+        let (status, body) =
+            answer(other.request(Method::POST, TENANTS).json(&json!({ "slug": slug }))).await;
         if body["error"]["code"] == "onboarding_refused" {
             break;
         }

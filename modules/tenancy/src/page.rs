@@ -38,7 +38,11 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) async fn after(&self, store: &Store, after: Option<String>) -> Result<TenantPage, TenancyError> {
+    pub(crate) async fn after(
+        &self,
+        store: &Store,
+        after: Option<String>,
+    ) -> Result<TenantPage, TenancyError> {
         let limit = self.limit.unwrap_or(50).clamp(1, 200) as usize;
         let mut sql = "SELECT * FROM tenancy_tenant WHERE system = 0 AND deleted_at IS NULL".to_owned();
         let mut texts = Vec::new();
@@ -82,8 +86,13 @@ impl Pages {
         };
         // One more than asked for tells whether there is another page.
         sql += &format!(" ORDER BY {order} LIMIT {}", limit + 1);
-        let query = texts.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, text| query.bind(text));
-        let query = if let Some(micros) = instant { query.bind(micros) } else { query };
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for text in texts {
+            query = query.bind(text);
+        }
+        if let Some(micros) = instant {
+            query = query.bind(micros);
+        }
         let rows = query.fetch_all(store.reader()).await?;
         let tenants = rows.iter().take(limit).map(read).collect::<Result<Vec<_>, _>>()?;
         let next = tenants.last().filter(|_| rows.len() > limit).map(|tenant| self.cursor(tenant));

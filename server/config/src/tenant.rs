@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use url::Host;
 
 /// The port of name servers that none is stated for.
 const DNS: u16 = 53;
@@ -13,6 +14,7 @@ const DNS: u16 = 53;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Tenant {
     /// The domain beneath which every tenant has a subdomain by its slug, such as `tenants.example.com`.
+    #[serde(deserialize_with = "domain")]
     pub platform_domain: Option<String>,
     /// For which tenant a request is that says nothing of itself.
     pub resolution: Resolution,
@@ -46,11 +48,21 @@ impl Default for Resolution {
     }
 }
 
+fn domain<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(value)?;
+    match Host::parse(&text) {
+        Ok(Host::Domain(domain)) if domain.contains('.') => Ok(Some(domain)),
+        _ => Err(D::Error::custom(format!("expected a domain such as `tenants.example.com`, not `{text}`"))),
+    }
+}
+
 fn servers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<SocketAddr>, D::Error> {
     let read = |text: String| {
         let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
         text.parse().or(bare).map_err(|_| {
-            D::Error::custom(format!("expected an address such as `10.0.0.2` or `10.0.0.2:5353`, not `{text}`"))
+            D::Error::custom(format!(
+                "expected an address such as `10.0.0.2` or `10.0.0.2:5353`, not `{text}`"
+            ))
         })
     };
     Vec::<String>::deserialize(value)?.into_iter().map(read).collect()

@@ -8,7 +8,9 @@ use std::{
 
 use chancery_tenancy::{
     CUSTOM_DOMAINS, Challenge, Dns, DomainKind, SUBTENANTS, Tenant, TenantDomain,
-    domains::{add::AddDomain, list::ListDomains, prefer::PreferDomain, remove::RemoveDomain, verify::VerifyDomain},
+    domains::{
+        add::AddDomain, list::ListDomains, prefer::PreferDomain, remove::RemoveDomain, verify::VerifyDomain,
+    },
     tenants::delete::DeleteTenant,
 };
 use testkit::{Reason, reason};
@@ -51,7 +53,9 @@ fn answer(query: &[u8], records: &HashMap<String, Vec<String>>) -> Vec<u8> {
     let question = &query[12..at + 5];
     let texts = records.get(&labels.join(".")).map_or(&[][..], Vec::as_slice);
     let no_such_name = u8::from(texts.is_empty()) * 3;
-    let mut answer = [&query[..2], &[0x81, 0x80 | no_such_name, 0, 1, 0, u8::try_from(texts.len()).unwrap(), 0, 0, 0, 0]].concat();
+    let mut answer =
+        [&query[..2], &[0x81, 0x80 | no_such_name, 0, 1, 0, u8::try_from(texts.len()).unwrap(), 0, 0, 0, 0]]
+            .concat();
     answer.extend(question);
     for text in texts {
         // In two pieces, as long texts are.
@@ -109,11 +113,16 @@ async fn a_tenant_comes_with_a_subdomain_of_the_platform() {
     let acme = it.root("acme").await;
     let branch = it.testkit.run(child(&acme, "branch")).await.unwrap();
     let [subdomain] = domains(&it, &acme).await.try_into().unwrap();
-    assert_eq!((subdomain.domain.as_str(), subdomain.kind), ("acme.tenants.example", DomainKind::PlatformSubdomain));
+    assert_eq!(
+        (subdomain.domain.as_str(), subdomain.kind),
+        ("acme.tenants.example", DomainKind::PlatformSubdomain)
+    );
     assert!(subdomain.is_primary && subdomain.verified_at.is_some() && subdomain.challenge.is_none());
     assert_eq!(at(&it, "acme.tenants.example").await.as_deref(), Some("acme"));
     assert_eq!(at(&it, "branch.tenants.example").await, Some(branch.slug.to_string()));
-    for host in ["a.acme.tenants.example", "platform.tenants.example", "nobody.tenants.example", "tenants.example"] {
+    for host in
+        ["a.acme.tenants.example", "platform.tenants.example", "nobody.tenants.example", "tenants.example"]
+    {
         assert_eq!(at(&it, host).await, None, "{host}");
     }
     let fault = it.testkit.run(remove(&acme, "acme.tenants.example")).await.unwrap_err();
@@ -131,10 +140,16 @@ async fn a_domain_counts_once_its_record_holds_the_challenge() {
     assert_eq!(challenge.name, "_chancery-challenge.portal.acme.example");
     assert_eq!(at(&it, "portal.acme.example").await, None);
 
-    assert_eq!(code(it.testkit.run(verify(&acme, "portal.acme.example")).await.unwrap_err()), "challenge_not_met");
+    assert_eq!(
+        code(it.testkit.run(verify(&acme, "portal.acme.example")).await.unwrap_err()),
+        "challenge_not_met"
+    );
     server.holds(&challenge, "v=spf1 -all");
     server.holds(&challenge, &challenge.value[..challenge.value.len() - 1]);
-    assert_eq!(code(it.testkit.run(verify(&acme, "portal.acme.example")).await.unwrap_err()), "challenge_not_met");
+    assert_eq!(
+        code(it.testkit.run(verify(&acme, "portal.acme.example")).await.unwrap_err()),
+        "challenge_not_met"
+    );
     server.holds(&challenge, &challenge.value);
     let verified = it.testkit.run(verify(&acme, "portal.acme.example")).await.unwrap();
     assert_eq!((verified.verified_at, verified.challenge), (Some(it.testkit.now()), None));
@@ -191,7 +206,11 @@ async fn what_belongs_to_the_platform_is_no_tenants_domain() {
     let it = with_domains(&NameServer::default()).await;
     let acme = it.root("acme").await;
     for domain in ["tenants.example", "globex.tenants.example", "a.b.tenants.example", "console.example"] {
-        assert_eq!(code(it.testkit.run(add(&acme, domain)).await.unwrap_err()), "domain_not_allowed", "{domain}");
+        assert_eq!(
+            code(it.testkit.run(add(&acme, domain)).await.unwrap_err()),
+            "domain_not_allowed",
+            "{domain}"
+        );
     }
     it.testkit.run(add(&acme, "mytenants.example")).await.unwrap();
     assert_eq!(code(it.testkit.run(add(&acme, "mytenants.example")).await.unwrap_err()), "domain_present");
@@ -216,7 +235,10 @@ async fn domains_are_for_those_who_may_know_of_the_tenant() {
     let (acme, globex) = (it.root("acme").await, it.root("globex").await);
     let as_acme = || it.by(Some(acme.id));
     it.testkit.run_in(as_acme(), add(&acme, "acme.example")).await.unwrap();
-    assert_eq!(code(it.testkit.run_in(as_acme(), add(&globex, "acme.example")).await.unwrap_err()), "unknown_tenant");
+    assert_eq!(
+        code(it.testkit.run_in(as_acme(), add(&globex, "acme.example")).await.unwrap_err()),
+        "unknown_tenant"
+    );
     for fault in [
         it.testkit.run_in(as_acme(), verify(&globex, "globex.tenants.example")).await.unwrap_err(),
         it.testkit.run_in(as_acme(), prefer(&globex, "globex.tenants.example")).await.unwrap_err(),

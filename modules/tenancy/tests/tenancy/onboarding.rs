@@ -1,8 +1,8 @@
 //! Who may add to the tree.
 
 use chancery_tenancy::{
-    ConfigFacts, LicenseFacts, OnboardingToggles, ROOT_TENANTS, RuntimeFacts, SUBTENANTS, Source, TenancyError,
-    availability,
+    ConfigFacts, LicenseFacts, OnboardingToggles, ROOT_TENANTS, RuntimeFacts, SUBTENANTS, Source,
+    TenancyError, availability,
     onboarding::{show::ShowOnboarding, update::UpdateOnboarding},
     tenants::register::RegisterTenant,
 };
@@ -18,8 +18,7 @@ fn register(slug: &str, parent_tenant_id: Option<TenantId>, source: Source) -> R
 
 fn refused(fault: &Fault<TenancyError>) -> Option<&str> {
     match fault {
-        Fault::Refused(refusal) => Some(refusal.code),
-        Fault::Failed(TenancyError::Refused(refusal)) => Some(refusal.code),
+        Fault::Refused(refusal) | Fault::Failed(TenancyError::Refused(refusal)) => Some(refusal.code),
         _ => None,
     }
 }
@@ -32,7 +31,10 @@ async fn the_policy_is_changed_in_part_and_shown_whole() {
     assert_eq!((root_tenant_creation_enabled, self_signup_enabled, updated_at), (true, false, None));
 
     let changed = it.decide(UpdateOnboarding { self_signup_enabled: Some(true), ..Default::default() }).await;
-    assert_eq!(changed, OnboardingToggles { self_signup_enabled: true, updated_at: Some(it.testkit.now()), ..shipped });
+    assert_eq!(
+        changed,
+        OnboardingToggles { self_signup_enabled: true, updated_at: Some(it.testkit.now()), ..shipped }
+    );
     assert_eq!(it.testkit.run(ShowOnboarding {}).await.unwrap(), changed);
     assert_eq!(it.decide(UpdateOnboarding::default()).await, changed);
 
@@ -65,7 +67,10 @@ async fn a_switch_decides_for_every_source() {
     let by_admin = || it.testkit.run_in(it.by(Some(acme.id)), child(&acme, "by-admin"));
     assert_eq!(refused(&by_admin().await.unwrap_err()), Some("onboarding_refused"));
     it.decide(UpdateOnboarding { subtenant_signup_enabled: Some(true), ..Default::default() }).await;
-    assert_eq!(itself(register("beneath", Some(acme.id), Source::SelfSignup)).await.unwrap().parent, Some(acme.id));
+    assert_eq!(
+        itself(register("beneath", Some(acme.id), Source::SelfSignup)).await.unwrap().parent,
+        Some(acme.id)
+    );
     let branch = by_admin().await.unwrap();
     let beneath_another = it.testkit.run_in(it.by(Some(acme.id)), child(&branch, "twig")).await;
     assert_eq!(refused(&beneath_another.unwrap_err()), Some("onboarding_refused"), "only directly beneath");
@@ -75,12 +80,16 @@ async fn a_switch_decides_for_every_source() {
 async fn the_license_and_the_quotas_apply_to_what_signup_and_setup_register() {
     let it = deployment(|_| {}).with(|testkit| testkit.limiting(ROOT_TENANTS, 1)).start().await;
     let acme = it.testkit.run_in(it.by_itself(), register("acme", None, Source::Bootstrap)).await.unwrap();
-    let fault = it.testkit.run_in(it.by_itself(), register("more", None, Source::Bootstrap)).await.unwrap_err();
+    let fault =
+        it.testkit.run_in(it.by_itself(), register("more", None, Source::Bootstrap)).await.unwrap_err();
     assert_eq!(refused(&fault), Some("quota_exceeded"));
     let beneath = register("beneath", Some(acme.id), Source::Bootstrap);
     let fault = it.testkit.run_in(it.by_itself(), beneath).await.unwrap_err();
     assert_eq!(refused(&fault), Some("feature_requires_paid_license"));
-    assert_eq!(code(it.testkit.run_in(it.by_itself(), register("acme", None, Source::Bootstrap)).await.unwrap_err()), "quota_exceeded");
+    assert_eq!(
+        code(it.testkit.run_in(it.by_itself(), register("acme", None, Source::Bootstrap)).await.unwrap_err()),
+        "quota_exceeded"
+    );
 }
 
 #[tokio::test]
@@ -114,7 +123,8 @@ async fn a_refusal_by_the_onboarding_policy_tells_nothing_of_existing_tenants() 
 async fn the_default_policy_accepts_only_what_the_process_itself_registers() {
     let it = bootstrapping_only().start().await;
     assert_eq!(refused(&it.testkit.run(create("acme")).await.unwrap_err()), Some("onboarding_refused"));
-    let fault = it.testkit.run_in(it.by_itself(), register("acme", None, Source::SelfSignup)).await.unwrap_err();
+    let fault =
+        it.testkit.run_in(it.by_itself(), register("acme", None, Source::SelfSignup)).await.unwrap_err();
     assert_eq!(refused(&fault), Some("onboarding_refused"));
     it.testkit.run_in(it.by_itself(), register("acme", None, Source::Bootstrap)).await.unwrap();
 }
@@ -163,7 +173,12 @@ fn the_availability_matrix_is_the_one_in_the_golden_file() {
         ("e-mail", license, ConfigFacts { email: false, ..config.clone() }, runtime),
         ("a verifier", license, ConfigFacts { challenge_verifier: false, ..config.clone() }, runtime),
         ("delivery", license, config.clone(), RuntimeFacts { email: false, ..runtime }),
-        ("the application tenant", license, config.clone(), RuntimeFacts { application_tenant: false, ..runtime }),
+        (
+            "the application tenant",
+            license,
+            config.clone(),
+            RuntimeFacts { application_tenant: false, ..runtime },
+        ),
         ("features and configuration", plain, no_config.clone(), runtime),
         ("configuration and runtime", license, no_config.clone(), no_runtime),
         ("everything", no_license, no_config, no_runtime),

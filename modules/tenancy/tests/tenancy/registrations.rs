@@ -42,7 +42,9 @@ async fn told(it: &Deployment, correlation: &str) -> Value {
 fn steps(told: &Value) -> Vec<(&str, bool, bool)> {
     let steps = told["steps"].as_array().unwrap().iter();
     steps
-        .map(|it| (it["step"]["id"].as_str().unwrap(), !it["completedAt"].is_null(), !it["undoneAt"].is_null()))
+        .map(|it| {
+            (it["step"]["id"].as_str().unwrap(), !it["completedAt"].is_null(), !it["undoneAt"].is_null())
+        })
         .collect()
 }
 
@@ -71,7 +73,9 @@ async fn a_step_that_fails_undoes_what_was_done() {
     let it = with_owners().await;
     it.owners.0.refuses.store(true, Ordering::SeqCst);
     let error = failed(it.testkit.run_in(request(&it, "r-1"), create("acme")).await.unwrap_err());
-    assert!(matches!(error, TenancyError::StepFailed { step: "owner-provisioned", code } if code == "unwilling"));
+    assert!(
+        matches!(error, TenancyError::StepFailed { step: "owner-provisioned", code } if code == "unwilling")
+    );
     assert_eq!(*it.owners.0.provided.lock().unwrap(), []);
     let told = told(&it, "r-1").await;
     assert_eq!((&told["status"], &told["lastError"]), (&json!("COMPENSATED"), &json!("unwilling")));
@@ -88,7 +92,8 @@ async fn a_registration_that_dies_stays_in_flight_until_it_is_reconciled() {
     let it = with_owners().await;
     it.owners.0.hangs.store(true, Ordering::SeqCst);
     let cx = request(&it, "r-1").with_timeout(std::time::Duration::from_secs(20));
-    let dying = tokio::time::timeout(std::time::Duration::from_millis(300), it.testkit.run_in(cx, create("acme")));
+    let dying =
+        tokio::time::timeout(std::time::Duration::from_millis(300), it.testkit.run_in(cx, create("acme")));
     assert!(dying.await.is_err(), "the caller is gone");
 
     let pending = it.testkit.run(ListTenants::default()).await.unwrap().tenants.remove(0);

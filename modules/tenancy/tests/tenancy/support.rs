@@ -6,10 +6,10 @@ use std::sync::{
 };
 
 use chancery_tenancy::{
-    BootstrapOnly, MIGRATIONS, ONBOARDING, OnboardingPolicy, OnboardingToggles, ROOT_TENANTS, Settings, Step,
-    TENANT_DEPTH, TENANTS_READ, TENANTS_WRITE, TOTAL_TENANTS, Tenancy, TenancyError, Tenant, TenantCount,
-    ToggledOnboarding, children::create::CreateChild, onboarding::update::UpdateOnboarding,
-    tenants::create::CreateTenant, ONBOARDING_READ, ONBOARDING_WRITE,
+    BootstrapOnly, MIGRATIONS, ONBOARDING, ONBOARDING_READ, ONBOARDING_WRITE, OnboardingPolicy,
+    OnboardingToggles, ROOT_TENANTS, Settings, Step, TENANT_DEPTH, TENANTS_READ, TENANTS_WRITE,
+    TOTAL_TENANTS, Tenancy, TenancyError, Tenant, TenantCount, ToggledOnboarding,
+    children::create::CreateChild, onboarding::update::UpdateOnboarding, tenants::create::CreateTenant,
 };
 use sdk::{
     kernel::{Authenticated, Fault, Modules},
@@ -55,7 +55,8 @@ fn guarded<G: Guard + Clone>(
     let (tenancy, line, owners) = (Arc::new(Mutex::new(None)), Line::default(), Owners::default());
     let policy = OnboardingPolicy::closed();
     let mount = {
-        let (tenancy, line, owners, policy) = (Arc::clone(&tenancy), line.clone(), owners.clone(), policy.clone());
+        let (tenancy, line, owners, policy) =
+            (Arc::clone(&tenancy), line.clone(), owners.clone(), policy.clone());
         move |store: &Store| {
             let mut settled = Settings { line: line.clone(), policy: policy.clone(), ..Settings::none() };
             settings(&mut settled);
@@ -132,7 +133,13 @@ impl Deployment {
 }
 
 pub(crate) fn create(slug: &str) -> CreateTenant {
-    CreateTenant { slug: slug.parse().unwrap(), name: None, description: None, tenant_type: None, source: None }
+    CreateTenant {
+        slug: slug.parse().unwrap(),
+        name: None,
+        description: None,
+        tenant_type: None,
+        source: None,
+    }
 }
 
 pub(crate) fn child(parent: &Tenant, slug: &str) -> CreateChild {

@@ -39,7 +39,8 @@ async fn pages_follow_each_other_without_gap_or_repetition_in_every_order() {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
                 let asked = json!({ "limit": 2, "sort": sort, "direction": direction, "after": after });
-                let page = it.testkit.run(serde_json::from_value::<ListTenants>(asked).unwrap()).await.unwrap();
+                let page =
+                    it.testkit.run(serde_json::from_value::<ListTenants>(asked).unwrap()).await.unwrap();
                 seen.extend(page.tenants.into_iter().map(|tenant| tenant.slug.to_string()));
                 after = page.next;
                 if after.is_none() {
@@ -64,10 +65,7 @@ async fn lists_are_narrowed_by_slug_status_and_parent() {
     let it = deployment(|_| {}).with(|testkit| testkit.featuring(SUBTENANTS)).start().await;
     let (acme, globex) = (it.root("acme").await, it.root("globex").await);
     it.testkit.run(child(&acme, "branch")).await.unwrap();
-    it.testkit
-        .run(UpdateStatus { tenant_id: globex.id, status: SettableStatus::Suspended })
-        .await
-        .unwrap();
+    it.testkit.run(UpdateStatus { tenant_id: globex.id, status: SettableStatus::Suspended }).await.unwrap();
     for (asked, found) in [
         (json!({ "slug": "acme" }), vec!["acme"]),
         (json!({ "slug": "nobody" }), vec![]),
@@ -77,7 +75,8 @@ async fn lists_are_narrowed_by_slug_status_and_parent() {
         (json!({ "parentTenantId": acme.id }), vec!["branch"]),
         (json!({ "parentTenantId": acme.id, "status": "SUSPENDED" }), vec![]),
     ] {
-        let page = it.testkit.run(serde_json::from_value::<ListTenants>(asked.clone()).unwrap()).await.unwrap();
+        let page =
+            it.testkit.run(serde_json::from_value::<ListTenants>(asked.clone()).unwrap()).await.unwrap();
         let slugs: Vec<_> = page.tenants.iter().map(|tenant| tenant.slug.as_str()).collect();
         assert_eq!(slugs, found, "{asked}");
     }
@@ -122,7 +121,8 @@ async fn a_tenant_beneath_another_needs_the_feature() {
     let acme = with.root("acme").await;
     let branch = with.testkit.run(child(&acme, "branch")).await.unwrap();
     assert_eq!((branch.parent, branch.depth), (Some(acme.id), 2));
-    let beneath = with.testkit.run(ListChildren { tenant_id: acme.id, after: None, limit: None }).await.unwrap();
+    let beneath =
+        with.testkit.run(ListChildren { tenant_id: acme.id, after: None, limit: None }).await.unwrap();
     assert_eq!(beneath.tenants, [branch]);
 }
 
@@ -144,7 +144,11 @@ async fn nothing_is_added_beneath_what_may_not_act_or_is_not_there_or_is_the_pla
 #[tokio::test]
 async fn what_is_refused_by_a_quota_is_admitted_once_something_is_deleted() {
     let narrow = |testkit: testkit::Testkit| {
-        testkit.featuring(SUBTENANTS).limiting(ROOT_TENANTS, 2).limiting(TOTAL_TENANTS, 3).limiting(TENANT_DEPTH, 2)
+        testkit
+            .featuring(SUBTENANTS)
+            .limiting(ROOT_TENANTS, 2)
+            .limiting(TOTAL_TENANTS, 3)
+            .limiting(TENANT_DEPTH, 2)
     };
     let it = deployment(|_| {}).with(narrow).start().await;
     let (acme, globex) = (it.root("acme").await, it.root("globex").await);
@@ -188,7 +192,8 @@ async fn a_tenant_that_others_stand_beneath_is_not_deleted() {
 
 #[tokio::test]
 async fn a_deny_rule_of_the_license_takes_a_single_command_away() {
-    let it = deployment(|_| {}).with(|testkit| testkit.denying("chancery.tenancy.tenants.list")).start().await;
+    let it =
+        deployment(|_| {}).with(|testkit| testkit.denying("chancery.tenancy.tenants.list")).start().await;
     let acme = it.root("acme").await;
     it.testkit.run(GetTenant { tenant_id: acme.id }).await.unwrap();
     let fault = it.testkit.run(ListTenants::default()).await.unwrap_err();
@@ -221,7 +226,8 @@ async fn the_application_tenant_is_seen_and_touched_by_nobody() {
 
 #[tokio::test]
 async fn who_is_no_operator_of_the_platform_sees_their_own_tenant_and_what_is_beneath_it() {
-    let it = deployment(|_| {}).with(|testkit| testkit.featuring(SUBTENANTS).limiting(EXPORTS, 9)).start().await;
+    let it =
+        deployment(|_| {}).with(|testkit| testkit.featuring(SUBTENANTS).limiting(EXPORTS, 9)).start().await;
     let (acme, globex) = (it.root("acme").await, it.root("globex").await);
     let branch = it.testkit.run(child(&acme, "branch")).await.unwrap();
     let twig = it.testkit.run(child(&branch, "twig")).await.unwrap();
@@ -231,7 +237,8 @@ async fn who_is_no_operator_of_the_platform_sees_their_own_tenant_and_what_is_be
         assert_eq!(&it.testkit.run_in(as_acme(), GetTenant { tenant_id: seen.id }).await.unwrap(), seen);
     }
     let hidden = it.testkit.run_in(as_acme(), GetTenant { tenant_id: globex.id }).await.unwrap_err();
-    let absent = it.testkit.run_in(it.by(Some(branch.id)), GetTenant { tenant_id: acme.id }).await.unwrap_err();
+    let absent =
+        it.testkit.run_in(it.by(Some(branch.id)), GetTenant { tenant_id: acme.id }).await.unwrap_err();
     assert_eq!(hidden.to_string(), format!("there is no tenant `{}`", globex.id));
     assert_eq!((code(hidden), code(absent)), ("unknown_tenant", "unknown_tenant"));
 

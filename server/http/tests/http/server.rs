@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, DenialStatus, Limits, Measure, Ready, ResolveTenant, ResolvedTenant, Standing,
-    TENANTS_ACT, Unavailable,
+    Api, Authenticate, BoxFuture, DenialStatus, Limits, Measure, Ready, ResolveTenant, ResolvedTenant,
+    Standing, TENANTS_ACT, Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
