@@ -114,24 +114,20 @@ async fn count(work: &mut Work, parent: Option<TenantId>, by: i64) -> Result<(),
     if whole.rows_affected() == 0 {
         return Err(TenancyError::NoApplicationTenant);
     }
-    let Some(parent) = parent.map(|parent| parent.to_string()) else { return Ok(()) };
-    sqlx::query("UPDATE tenancy_tenant SET children = children + $2 WHERE id = $1")
-        .bind(&parent)
+    // Level by level, each by its key: as one recursive statement, PostgreSQL would read the whole table for it.
+    let (mut above, mut children) = (parent.map(|parent| parent.to_string()), by);
+    while let Some(id) = above {
+        let next: Option<Option<String>> = sqlx::query_scalar(
+            "UPDATE tenancy_tenant SET children = children + $2, descendants = descendants + $3
+             WHERE id = $1 RETURNING parent",
+        )
+        .bind(id)
+        .bind(std::mem::take(&mut children))
         .bind(by)
-        .execute(&mut **work)
+        .fetch_optional(&mut **work)
         .await?;
-    sqlx::query(
-        "WITH RECURSIVE above (id, parent) AS (
-             SELECT id, parent FROM tenancy_tenant WHERE id = $1
-             UNION ALL
-             SELECT t.id, t.parent FROM tenancy_tenant t JOIN above ON t.id = above.parent
-         )
-         UPDATE tenancy_tenant SET descendants = descendants + $2 WHERE id IN (SELECT id FROM above)",
-    )
-    .bind(parent)
-    .bind(by)
-    .execute(&mut **work)
-    .await?;
+        above = next.flatten();
+    }
     Ok(())
 }
 
@@ -148,19 +144,20 @@ pub(crate) async fn is_within(
     tenant: TenantId,
     root: TenantId,
 ) -> Result<bool, TenancyError> {
-    let found: i64 = sqlx::query_scalar(
-        "WITH RECURSIVE above (id, parent) AS (
-             SELECT id, parent FROM tenancy_tenant WHERE id = $1
-             UNION ALL
-             SELECT t.id, t.parent FROM tenancy_tenant t JOIN above ON t.id = above.parent
-         )
-         SELECT CAST(count(*) AS BIGINT) FROM above WHERE id = $2",
-    )
-    .bind(tenant.to_string())
-    .bind(root.to_string())
-    .fetch_one(connection)
-    .await?;
-    Ok(found > 0)
+    let root = root.to_string();
+    let mut above = Some(tenant.to_string());
+    while let Some(id) = above {
+        if id == root {
+            return Ok(true);
+        }
+        let next: Option<Option<String>> =
+            sqlx::query_scalar("SELECT parent FROM tenancy_tenant WHERE id = $1")
+                .bind(id)
+                .fetch_optional(&mut *connection)
+                .await?;
+        above = next.flatten();
+    }
+    Ok(false)
 }
 
 /// The system tenant, made when there is none.
