@@ -88,9 +88,8 @@ pub enum PlatformError {
 impl Problem for PlatformError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Store(_) | Self::Quota(_) => "internal",
             Self::Audit(AuditError::Broken(_)) => "audit_log_broken",
-            Self::Audit(_) => "internal",
+            Self::Store(_) | Self::Quota(_) | Self::Audit(_) => "internal",
             Self::ExportTooLarge => "export_too_large",
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => "license_not_usable",
@@ -113,10 +112,9 @@ impl Problem for PlatformError {
 
     fn category(&self) -> Category {
         match self {
-            Self::Store(_) | Self::Quota(_) => Category::Internal,
-            Self::Audit(AuditError::Broken(_)) => Category::Conflict,
-            Self::Audit(_) => Category::Internal,
             Self::ExportTooLarge => Category::Validation,
+            Self::Audit(AuditError::Broken(_)) | Self::NothingToRenew => Category::Conflict,
+            Self::Store(_) | Self::Quota(_) | Self::Audit(_) => Category::Internal,
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => Category::Validation,
                 InstallError::Conflict
@@ -133,7 +131,6 @@ impl Problem for PlatformError {
                 | RequestingError::Key { .. } => Category::Conflict,
                 _ => Category::Internal,
             },
-            Self::NothingToRenew => Category::Conflict,
         }
     }
 }
