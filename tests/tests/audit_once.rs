@@ -97,7 +97,7 @@ async fn each_call_has_one_event(database: Database, mode: &str) {
         };
         assert_eq!((name.as_str(), result.as_str()), (expected, ended), "{call}");
         let facts: Vec<_> = metadata.as_object().unwrap().keys().map(String::as_str).collect();
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             assert_eq!(code.as_deref(), Some("CEILING_EXCEEDED"));
             assert_eq!(facts, ["deploymentId", "entitlementKey", "licenseId", "licenseStatus"]);
         } else {

@@ -43,7 +43,7 @@ impl Collector {
                 std::thread::spawn(move || {
                     let mut stream = stream;
                     let mut bytes = Vec::new();
-                    let mut part = [0; 65536];
+                    let mut part = vec![0; 65536];
                     while let Ok(count) = stream.read(&mut part)
                         && count > 0
                     {
@@ -115,6 +115,7 @@ fn one_by_one(input: &Value, required: &BTreeSet<&str>) -> Vec<Value> {
     fields.keys().map(of).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "one walk through everything, in its order")]
 async fn a_secret_that_is_sent_everywhere_is_found_nowhere(database: Database) {
     let collector = Collector::start();
     let mut quickstart = Quickstart::over(database);

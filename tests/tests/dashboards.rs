@@ -17,8 +17,8 @@ async fn every_metric_of_the_rules_and_the_dashboard_is_shown_by_a_server() {
         .output()
         .expect("start python, which tests/run installs");
     assert!(read.status.success(), "{}", text(&read.stderr));
-    let names = text(&read.stdout);
-    let named: BTreeSet<_> = names.lines().collect();
+    let output = text(&read.stdout);
+    let named: BTreeSet<_> = output.lines().collect();
     assert!(named.len() >= 10, "{named:?}");
 
     let quickstart = Quickstart::over(Database::sqlite());

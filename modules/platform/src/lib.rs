@@ -154,7 +154,6 @@ pub enum PlatformError {
 impl Problem for PlatformError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) => "internal",
             Self::Terms(_) => "unknown_entitlement",
             Self::EmptyWindow => "empty_window",
             Self::ChangedMeanwhile { .. } => "changed_meanwhile",
@@ -162,7 +161,7 @@ impl Problem for PlatformError {
             Self::NoSubscription(_) => "no_subscription",
             Self::UnknownCommand(_) => "unknown_command",
             Self::Audit(AuditError::Broken(_)) => "audit_log_broken",
-            Self::Audit(_) => "internal",
+            Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) | Self::Audit(_) => "internal",
             Self::ExportTooLarge => "export_too_large",
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => "license_not_usable",
@@ -185,12 +184,13 @@ impl Problem for PlatformError {
 
     fn category(&self) -> Category {
         match self {
-            Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) => Category::Internal,
             Self::Terms(_) | Self::EmptyWindow => Category::Validation,
             Self::NoSuchTenant(_) | Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
-            Self::Audit(AuditError::Broken(_)) => Category::Conflict,
-            Self::Audit(_) => Category::Internal,
             Self::ExportTooLarge => Category::Validation,
+            Self::Audit(AuditError::Broken(_)) | Self::NothingToRenew | Self::ChangedMeanwhile { .. } => {
+                Category::Conflict
+            }
+            Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) | Self::Audit(_) => Category::Internal,
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => Category::Validation,
                 InstallError::Conflict
@@ -207,7 +207,6 @@ impl Problem for PlatformError {
                 | RequestingError::Key { .. } => Category::Conflict,
                 _ => Category::Internal,
             },
-            Self::NothingToRenew | Self::ChangedMeanwhile { .. } => Category::Conflict,
         }
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn read(text: &str, times: Times) -> Vec<Metric> {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
             (Some("#"), Some("HELP"), Some(name), help) => {
-                families.push(Family { name, help: help.unwrap_or_default(), kind: "", samples: Vec::new() })
+                let help = help.unwrap_or_default();
+                families.push(Family { name, help, kind: "", samples: Vec::new() });
             }
             (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
                 if let Some(family) = families.last_mut().filter(|family| family.name == name) {
