@@ -164,13 +164,15 @@ pub(crate) async fn assemble(
 
     let sources = license_sources(config, deciding.catalog())?;
     let log = audit_log(store.clone(), &sources);
-    let safe = state_key(&sources).map(|key| Arc::new(DeploymentSafe(key)) as Arc<dyn Safe>);
-    if safe.is_none() {
-        tracing::warn!("there is no recipient key: secrets of second factors are kept unencrypted");
-    }
-    let identity =
-        Identity::new(store.clone(), application, permissions(&registry), identity_settings(config), safe)
-            .context("`identity.password`")?;
+    let safe = Arc::new(DeploymentSafe(sources.clone()));
+    let identity = Identity::new(
+        store.clone(),
+        application,
+        permissions(&registry),
+        identity_settings(config),
+        Some(safe),
+    )
+    .context("`identity.password`")?;
     let line = Line::default();
     let site = Arc::new(Running { identity: identity.clone(), license: license.clone() });
     let setup = Setup::new(store.clone(), line.clone(), site, setup_facts(config, application));
@@ -228,16 +230,21 @@ fn state_key(sources: &Sources) -> Option<StateKey> {
     recipient.and_then(|recipient| recipient.state_key().ok())
 }
 
-/// The deployment's own key, as the port of operators wants it.
-struct DeploymentSafe(StateKey);
+/// The deployment's own key, as the port of operators wants it. It is looked for each time: the first request for a
+/// license makes it.
+struct DeploymentSafe(Sources);
 
 impl Safe for DeploymentSafe {
-    fn seal(&self, label: &str, content: &[u8]) -> String {
-        self.0.seal(label, content)
+    fn seal(&self, label: &str, content: &[u8]) -> Option<String> {
+        let key = state_key(&self.0);
+        if key.is_none() {
+            tracing::warn!("there is no recipient key: the secret of a second factor is kept unencrypted");
+        }
+        key.map(|key| key.seal(label, content))
     }
 
     fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
-        self.0.open(label, sealed)
+        state_key(&self.0)?.open(label, sealed)
     }
 }
 

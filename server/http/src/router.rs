@@ -45,7 +45,7 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
     let routes = exposure::routes(commands.values())?;
     let document = Bytes::from(openapi::document(&commands, &routes).to_string());
     let ids = commands.values().map(Exposed::id);
-    let passing = ids.filter(|id| api.openings.concern(*id)).map(|id| id.as_str()).collect();
+    let passing = ids.filter(|id| api.openings.concern(*id)).map(CommandId::as_str).collect();
     let mounted = Arc::new(Mounted { api, commands, passing });
 
     let mut all = Router::new()
