@@ -376,7 +376,7 @@ fn a_file_that_is_not_there_is_named() {
 fn the_schema_names_every_section_and_marks_the_secret() {
     let schema = Config::json_schema().to_value();
     let sections: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(sections, ["database", "server", "deployment", "license", "http", "log"]);
+    assert_eq!(sections, ["database", "server", "deployment", "license", "identity", "secrets", "http", "log"]);
     assert_eq!(schema["properties"]["database"]["properties"]["url"]["writeOnly"], true);
     assert_eq!(schema["properties"]["server"]["properties"]["request-timeout-seconds"]["default"], 30);
 }
