@@ -23,9 +23,9 @@ pub(crate) fn seal(sources: &Sources) -> Option<impl Seal + use<>> {
     state_key(sources).map(DeploymentSeal)
 }
 
-/// Where secrets of second factors are kept, if it has one.
-pub(crate) fn safe(sources: &Sources) -> Option<Arc<dyn Safe>> {
-    state_key(sources).map(|key| Arc::new(DeploymentSafe(key)) as _)
+/// Where secrets of second factors are kept.
+pub(crate) fn safe(sources: Sources) -> Option<Arc<dyn Safe>> {
+    Some(Arc::new(DeploymentSafe(sources)))
 }
 
 /// That key.
@@ -47,15 +47,20 @@ impl Seal for DeploymentSeal {
     }
 }
 
-/// The deployment's own key, as the port of operators wants it.
-struct DeploymentSafe(StateKey);
+/// The deployment's own key, as the port of operators wants it. It is looked for each time: the first request for a
+/// license makes it.
+struct DeploymentSafe(Sources);
 
 impl Safe for DeploymentSafe {
-    fn seal(&self, label: &str, content: &[u8]) -> String {
-        self.0.seal(label, content)
+    fn seal(&self, label: &str, content: &[u8]) -> Option<String> {
+        let key = state_key(&self.0);
+        if key.is_none() {
+            tracing::warn!("there is no recipient key: the secret of a second factor is kept unencrypted");
+        }
+        key.map(|key| key.seal(label, content))
     }
 
     fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
-        self.0.open(label, sealed)
+        state_key(&self.0)?.open(label, sealed)
     }
 }

@@ -217,10 +217,7 @@ pub(crate) async fn assemble(
     let gap_log = GapLog::new(store.clone(), Arc::clone(&deciding));
     let sources = license_sources(config, deciding.catalog())?;
     let log = sealing::audit_log(store.clone(), &sources);
-    let safe = sealing::safe(&sources);
-    if safe.is_none() {
-        tracing::warn!("there is no recipient key: secrets of second factors are kept unencrypted");
-    }
+    let safe = sealing::safe(sources.clone());
     let identity =
         Identity::new(store.clone(), application, permissions(&registry), settings::identity(config), safe)
             .context("`identity.password`")?;

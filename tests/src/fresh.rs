@@ -54,6 +54,14 @@ root-ca-bundle-path = "roots.pem"
         serving(self.folder.path(), self.database.url(), "chancery.toml")
     }
 
+    /// Changes its configuration. Takes effect at the next start.
+    pub fn configure(&self, from: &str, to: &str) {
+        let path = self.path("chancery.toml");
+        let config = fs::read_to_string(&path).expect("its configuration");
+        assert!(config.contains(from), "the configuration holds `{from}`");
+        fs::write(path, config.replace(from, to)).expect("write its configuration");
+    }
+
     /// A file of its folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -94,7 +102,7 @@ root-ca-bundle-path = "roots.pem"
 
     /// The token in the fragment of a link.
     pub fn token(link: &Value) -> String {
-        let (_, token) = link.as_str().expect("a link").split_once("#").expect("a fragment");
+        let (_, token) = link.as_str().expect("a link").split_once('#').expect("a fragment");
         token.to_owned()
     }
 

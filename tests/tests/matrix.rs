@@ -12,6 +12,7 @@ use pipeline::Matrix;
 use platform as _;
 use quota::Providers;
 use serde_json::Value;
+use setup as _;
 use tenancy as _;
 
 fn linked() -> (Registry, Catalog) {

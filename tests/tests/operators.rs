@@ -231,6 +231,94 @@ async fn attempts_count_together_on_all_replicas(database: Database) {
     assert_eq!(success["actorId"], "operator:admin@example.com");
 }
 
+/// The code that an authenticator app shows (RFC 6238), by another library than the product's.
+fn app(secret: &Value) -> String {
+    let letters = secret.as_str().unwrap().chars();
+    let fives = letters.map(|letter| "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(letter).unwrap());
+    let bits: String = fives.map(|five| format!("{five:05b}")).collect();
+    let key: Vec<u8> =
+        (0..bits.len() / 8).map(|at| u8::from_str_radix(&bits[8 * at..8 * at + 8], 2).unwrap()).collect();
+    let key = openssl::pkey::PKey::hmac(&key).unwrap();
+    let mut signer = openssl::sign::Signer::new(openssl::hash::MessageDigest::sha1(), &key).unwrap();
+    let step = kernel::Ambient::system().now().as_second() / 30;
+    let digest = signer.sign_oneshot_to_vec(&step.to_be_bytes()).unwrap();
+    let at = usize::from(digest[19] & 15);
+    let number = u32::from_be_bytes(digest[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;
+    format!("{:06}", number % 1_000_000)
+}
+
+async fn one(database: &str, query: &'static str) -> String {
+    let store = Store::open(database, Options::default()).await.unwrap();
+    let text = sqlx::query_scalar(query).fetch_one(store.reader()).await.unwrap();
+    store.close().await;
+    text
+}
+
+async fn an_administrator_needs_a_second_factor_where_it_is_required(database: Database) {
+    let more =
+        "[identity]\nrequire-second-factor = true\n[identity.password]\nmemory-kib = 64\niterations = 1";
+    let mut fresh = Fresh::over(database, more);
+    // Asking for a license makes the key that the secrets of second factors are encrypted under.
+    let wish = json!({ "organizationName": "Acme", "baseDomains": ["acme.example"], "contacts": [
+        { "email": "a@acme.example", "givenName": "A", "familyName": "B", "roles": ["TECHNICAL"] }] });
+    let asked = fresh.send(Method::POST, "/api/platform/setup/v1/license-request/generate", wish).await;
+    assert_eq!(asked.0, StatusCode::OK, "{}", asked.1);
+    fresh.set_up(PASSWORD).await;
+    let session = fresh.sign_in("admin@example.com", PASSWORD).await;
+    assert_eq!(session["secondFactorRequired"], true);
+    let list = |session: &Value| fresh.in_session(session, Method::GET, "/api/identity/v1/operators");
+    assert_eq!(code(&answer(list(&session)).await), (403, "permission_required"));
+
+    let enroll = fresh.in_session(&session, Method::POST, "/api/identity/v1/totp").json(&json!({}));
+    let (status, enrolled) = answer(enroll).await;
+    assert_eq!(status, StatusCode::OK, "{enrolled}");
+    let kept = one(fresh.database(), "SELECT totp_pending FROM identity_operator").await;
+    assert!(kept.starts_with("sealed:"), "{kept}");
+    let confirm = fresh.in_session(&session, Method::POST, "/api/identity/v1/totp/confirm");
+    let (status, confirmed) = answer(confirm.json(&json!({ "code": app(&enrolled["secret"]) }))).await;
+    assert_eq!(status, StatusCode::OK, "{confirmed}");
+    assert_eq!(answer(list(&confirmed)).await.0, StatusCode::OK);
+    assert_eq!(code(&answer(list(&session)).await), (401, "authentication_required"), "it was rotated");
+
+    // A dearer hash is made when its owner signs in.
+    fresh.configure("iterations = 1", "iterations = 2");
+    fresh.start();
+    let attempt = |code: Option<&Value>| {
+        let body = json!({ "name": "admin@example.com", "password": PASSWORD, "code": code });
+        fresh.send(Method::POST, "/api/identity/v1/sessions", body)
+    };
+    assert_eq!(code(&attempt(None).await), (401, "second_factor_required"));
+    let recovery = &enrolled["recoveryCodes"][0];
+    assert_eq!(attempt(Some(recovery)).await.0, StatusCode::OK);
+    assert_eq!(code(&attempt(Some(recovery)).await), (401, "invalid_credentials"), "it was used");
+    let hash = one(fresh.database(), "SELECT password_hash FROM identity_operator").await;
+    assert!(hash.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{hash}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_does_not_starve_the_server() {
+    let more = "[identity.password]\nmemory-kib = 65536\niterations = 8\nthreads = 1\nqueue = 1";
+    let fresh = Fresh::over(Database::sqlite(), more);
+    let attempts: Vec<_> = (0..12)
+        .map(|at| {
+            let body = json!({ "name": format!("name-{at}"), "password": PASSWORD });
+            let request = fresh.request(Method::POST, "/api/identity/v1/sessions").json(&body);
+            tokio::spawn(async move {
+                let response = request.send().await.unwrap();
+                (response.status().as_u16(), response.headers().contains_key("retry-after"))
+            })
+        })
+        .collect();
+    let quick = fresh.request(Method::GET, "/healthz").timeout(std::time::Duration::from_secs(5));
+    assert_eq!(answer(quick).await.0, StatusCode::OK);
+    let mut answers = Vec::new();
+    for attempt in attempts {
+        answers.push(attempt.await.unwrap());
+    }
+    assert!(answers.contains(&(503, true)) && answers.contains(&(401, false)), "{answers:?}");
+    assert!(answers.iter().all(|answer| [(503, true), (401, false)].contains(answer)), "{answers:?}");
+}
+
 macro_rules! on_both_engines {
     ($($name:ident)+) => {$(
         mod $name {
@@ -253,4 +341,5 @@ on_both_engines! {
     nobody_is_somebody_else
     a_forged_request_does_nothing
     attempts_count_together_on_all_replicas
+    an_administrator_needs_a_second_factor_where_it_is_required
 }

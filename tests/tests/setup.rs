@@ -46,6 +46,8 @@ async fn is_closed(url: &str) {
             assert_eq!(error["message"], message);
         }
     }
+    let (status, said) = answer(client.delete(format!("{url}{BASE}/status"))).await;
+    assert_eq!((status, &said["error"]["code"]), (StatusCode::NOT_FOUND, &json!("unknown_path")));
     for id in COMMANDS {
         let at = format!("{url}/api/commands/{id}");
         for request in

@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(read("env:TOKEN").unwrap(), "of-env");
         assert!(matches!(read("env:OTHER"), Err(SecretError::NotSet(_))));
         assert!(matches!(read("k8s:smtp/other"), Err(SecretError::Unreadable { .. })));
-        for malformed in [&b""[..], b"\n", b"\xff\xfe", &[b'a'; 64 * 1024 + 1]] {
+        for malformed in [b"".to_vec(), b"\n".to_vec(), b"\xff\xfe".to_vec(), vec![b'a'; 64 * 1024 + 1]] {
             fs::write(&path, malformed).unwrap();
             assert!(matches!(read("k8s:smtp/password"), Err(SecretError::Malformed(_))));
         }

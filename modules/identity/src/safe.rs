@@ -3,8 +3,9 @@ use std::{fmt, sync::Arc};
 /// Where secrets are put that must be read again, such as those of authenticator apps: encrypted under a key that only
 /// this deployment has.
 pub trait Safe: Send + Sync + 'static {
-    /// The content, readable by nobody else. `label` says what it is, so that nothing can take the place of another.
-    fn seal(&self, label: &str, content: &[u8]) -> String;
+    /// The content, readable by nobody else; nothing, while there is no key. `label` says what it is, so that nothing can
+    /// take the place of another.
+    fn seal(&self, label: &str, content: &[u8]) -> Option<String>;
 
     /// The content of what was sealed as this, and not changed since.
     fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>>;
@@ -19,8 +20,8 @@ const PLAIN: &str = "plain:";
 
 impl Keeping {
     pub(crate) fn put(&self, label: &str, content: &[u8]) -> String {
-        match &self.0 {
-            Some(safe) => format!("{SEALED}{}", safe.seal(label, content)),
+        match self.0.as_ref().and_then(|safe| safe.seal(label, content)) {
+            Some(sealed) => format!("{SEALED}{sealed}"),
             None => format!("{PLAIN}{}", hex::encode(content)),
         }
     }

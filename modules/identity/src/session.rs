@@ -1,6 +1,6 @@
 //! Sessions: a token of 256 random bits for a while, bound to the tenant its operator belonged to when it began.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use hmac::{Hmac, Mac as _};
 use jiff::{SignedDuration, Timestamp};
@@ -129,7 +129,7 @@ impl Identity {
         let role: Role = crate::decoded(&row, "role")?;
         let aal = u8::try_from(row.try_get::<i64, _>("aal")?).unwrap_or(1);
         let permissions =
-            if self.lacks_second_factor(role, aal) { Default::default() } else { self.permissions.of(role) };
+            if self.lacks_second_factor(role, aal) { BTreeSet::new() } else { self.permissions.of(role) };
         Ok(Some(Principal::Authenticated(
             Authenticated {
                 id: actor(&row.try_get::<String, _>("name")?),

@@ -240,4 +240,4 @@ impl Setup {
 }
 
 /// How long a bootstrap that was begun keeps others out before it is taken for dead.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);

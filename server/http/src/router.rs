@@ -34,6 +34,8 @@ pub(crate) struct Mounted {
     pub(crate) commands: BTreeMap<&'static str, Exposed>,
     /// Those that are there only for a while.
     passing: BTreeSet<&'static str>,
+    /// Where those are.
+    passing_paths: BTreeSet<&'static str>,
 }
 
 pub(crate) type Answer = Result<Json<Value>, Failure>;
@@ -44,9 +46,15 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
     let commands = exposure::exposed(api.bus.registry(), api.production);
     let routes = exposure::routes(commands.values())?;
     let document = Bytes::from(openapi::document(&commands, &routes).to_string());
-    let ids = commands.values().map(Exposed::id);
-    let passing = ids.filter(|id| api.openings.concern(*id)).map(|id| id.as_str()).collect();
-    let mounted = Arc::new(Mounted { api, commands, passing });
+    let passing = commands.values().filter(|command| api.openings.concern(command.id()));
+    let (passing, passing_paths) = passing
+        .map(|command| (command.id().as_str(), command.routes().map(|route| route.path())))
+        .fold((BTreeSet::new(), BTreeSet::new()), |(mut ids, mut paths), (id, routes)| {
+            ids.insert(id);
+            paths.extend(routes);
+            (ids, paths)
+        });
+    let mounted = Arc::new(Mounted { api, commands, passing, passing_paths });
 
     let mut all = Router::new()
         .route(COMMANDS, get(inventory::list))
@@ -179,7 +187,14 @@ fn nothing_at(uri: &Uri) -> Failure {
     Failure::new("unknown_path", Category::NotFound, format!("there is nothing at `{}`", uri.path()))
 }
 
-async fn unknown_method(method: HttpMethod, uri: Uri) -> impl IntoResponse {
+async fn unknown_method(
+    State(mounted): State<Arc<Mounted>>,
+    method: HttpMethod,
+    uri: Uri,
+) -> Result<(), Failure> {
+    if mounted.passing_paths.contains(uri.path()) && !mounted.api.openings.are_open().await? {
+        return Err(nothing_at(&uri));
+    }
     let message = format!("`{}` does not take {method}", uri.path());
-    Failure::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+    Err(Failure::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message))
 }

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_cookie_is_for_this_host_over_tls_and_out_of_reach_of_scripts() {
-        let set = session_cookie("abc", Duration::from_secs(60));
+        let set = session_cookie("abc", Duration::from_mins(1));
         assert_eq!(
             set.to_str().unwrap(),
             "__Host-chancery-session=abc; Path=/; Max-Age=60; Secure; HttpOnly; SameSite=Strict"

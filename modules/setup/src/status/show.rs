@@ -19,6 +19,10 @@ pub struct ShowSetupStatus {}
 /// What is still to be set up.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each answers a question of its own; the names are of the API"
+)]
 pub struct SetupStatus {
     /// Always true: nobody hears of a gate that is closed.
     pub gate_open: bool,
