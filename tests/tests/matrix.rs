@@ -11,6 +11,7 @@ use kernel::Registry;
 use pipeline::Matrix;
 use platform as _;
 use serde_json::Value;
+use signup as _;
 use tenancy as _;
 
 fn linked() -> (Registry, Catalog) {

@@ -182,6 +182,11 @@ impl Tenancy {
         toggles::refresh(&self.store, &self.settings.policy).await
     }
 
+    /// What operators have decided about onboarding, for whoever asks without waiting.
+    pub fn policy(&self) -> &OnboardingPolicy {
+        &self.settings.policy
+    }
+
     /// Whether the caller acts for the whole platform.
     fn is_operator(&self, cx: &Cx) -> bool {
         match cx.principal() {

@@ -86,8 +86,13 @@ impl Pages {
         };
         // One more than asked for tells whether there is another page.
         sql += &format!(" ORDER BY {order} LIMIT {}", limit + 1);
-        let query = texts.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, text| query.bind(text));
-        let query = if let Some(micros) = instant { query.bind(micros) } else { query };
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for text in texts {
+            query = query.bind(text);
+        }
+        if let Some(micros) = instant {
+            query = query.bind(micros);
+        }
         let rows = query.fetch_all(store.reader()).await?;
         let tenants = rows.iter().take(limit).map(read).collect::<Result<Vec<_>, _>>()?;
         let next = tenants.last().filter(|_| rows.len() > limit).map(|tenant| self.cursor(tenant));

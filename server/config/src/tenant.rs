@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
+use url::Host;
 
 use crate::Signup;
 
@@ -15,6 +16,7 @@ const DNS: u16 = 53;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Tenant {
     /// The domain beneath which every tenant has a subdomain by its slug, such as `tenants.example.com`.
+    #[serde(deserialize_with = "domain")]
     pub platform_domain: Option<String>,
     /// For which tenant a request is that says nothing of itself.
     pub resolution: Resolution,
@@ -47,6 +49,14 @@ pub struct Dns {
 impl Default for Resolution {
     fn default() -> Self {
         Self { custom_domains: true, self_tenant: None }
+    }
+}
+
+fn domain<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(value)?;
+    match Host::parse(&text) {
+        Ok(Host::Domain(domain)) if domain.contains('.') => Ok(Some(domain)),
+        _ => Err(D::Error::custom(format!("expected a domain such as `tenants.example.com`, not `{text}`"))),
     }
 }
 

@@ -380,3 +380,29 @@ fn the_schema_names_every_section_and_marks_the_secret() {
     assert_eq!(schema["properties"]["database"]["properties"]["url"]["writeOnly"], true);
     assert_eq!(schema["properties"]["server"]["properties"]["request-timeout-seconds"]["default"], 30);
 }
+
+#[test]
+fn tenants_are_found_as_configured() {
+    let text = format!(
+        "{LEAST}[tenant]\nplatform-domain = \"Tenants.Example\"\n[tenant.resolution]\nself-tenant = \"acme\"\n"
+    );
+    let folder = Folder::with(&text);
+    let config = folder.load(&[("CHANCERY_TENANT__DNS__SERVERS", "10.0.0.2, [::1]:5353")]).unwrap();
+    let tenant = &config.tenant;
+    assert_eq!(tenant.platform_domain.as_deref(), Some("tenants.example"));
+    assert_eq!(
+        (tenant.resolution.custom_domains, tenant.resolution.self_tenant.as_deref()),
+        (true, Some("acme"))
+    );
+    assert_eq!(tenant.dns.servers, ["10.0.0.2:53", "[::1]:5353"].map(|server| server.parse().unwrap()));
+
+    for (name, value) in [
+        ("CHANCERY_TENANT__PLATFORM_DOMAIN", "localhost"),
+        ("CHANCERY_TENANT__PLATFORM_DOMAIN", "10.0.0.2"),
+        ("CHANCERY_TENANT__PLATFORM_DOMAIN", "https://tenants.example"),
+        ("CHANCERY_TENANT__DNS__SERVERS", "dns.example"),
+    ] {
+        let told = refusal_of(name, value);
+        assert!(told.contains(name) && told.contains("expected"), "{told}");
+    }
+}

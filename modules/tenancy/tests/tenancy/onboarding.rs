@@ -18,8 +18,7 @@ fn register(slug: &str, parent_tenant_id: Option<TenantId>, source: Source) -> R
 
 fn refused(fault: &Fault<TenancyError>) -> Option<&str> {
     match fault {
-        Fault::Refused(refusal) => Some(refusal.code),
-        Fault::Failed(TenancyError::Refused(refusal)) => Some(refusal.code),
+        Fault::Refused(refusal) | Fault::Failed(TenancyError::Refused(refusal)) => Some(refusal.code),
         _ => None,
     }
 }
