@@ -13,6 +13,7 @@ use platform as _;
 use quota::Providers;
 use serde_json::Value;
 use setup as _;
+use signup as _;
 use tenancy as _;
 
 fn linked() -> (Registry, Catalog) {

@@ -28,6 +28,7 @@ use sdk::{
     store::{Options, sqlx},
 };
 use serde_json::{Value, json};
+use tenancy::{ConfigFacts, OnboardingPolicy, OnboardingToggles, RuntimeFacts};
 use testkit::{Ground, Reason, Testkit, reason};
 use uuid::Uuid;
 
@@ -149,6 +150,20 @@ struct Parts {
 
 type Reach = Arc<OnceLock<Parts>>;
 
+/// There is no way to a tenant here.
+struct Closed;
+
+impl platform::Onboarding for Closed {
+    fn config(&self) -> ConfigFacts {
+        let toggles = OnboardingToggles::clone(&OnboardingPolicy::closed().current());
+        ConfigFacts { toggles, email: false, challenge_verifier: false }
+    }
+
+    fn runtime(&self) -> RuntimeFacts {
+        RuntimeFacts { application_tenant: false, email: false }
+    }
+}
+
 fn fair() -> (Testkit, Reach) {
     let reach = Reach::default();
     let kept = Arc::clone(&reach);
@@ -171,8 +186,17 @@ fn fair() -> (Testkit, Reach) {
                 windows: Windows::OfLicense,
             };
             let log = audit::AuditLog::new(store);
-            let platform =
-                Platform::new(deciding, log, desk(), counters, Providers::none(), handed_on, gap_log, line);
+            let platform = Platform::of(platform::Parts {
+                deciding,
+                log,
+                desk: desk(),
+                counters,
+                providers: Providers::none(),
+                handed_on,
+                gap_log,
+                line,
+                onboarding: Arc::new(Closed),
+            });
             Modules::none().mount(Fair).mount(Tenancy).mount(platform)
         }
     });

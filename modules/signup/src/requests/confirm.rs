@@ -40,8 +40,8 @@ impl Handle<ConfirmSignup> for Signup {
         let marks =
             Marks { verified_at: Some(now), confirmed_at: (!approval).then_some(now), ..Marks::default() };
         let mut work = self.store.begin().await?;
-        let taken = advance(&mut work, &mut request, Step::Verify { approval }, marks).await;
-        taken.map_err(|error| match error {
+        let verified = advance(&mut work, &mut request, Step::Verify { approval }, marks).await;
+        verified.map_err(|error| match error {
             // The same token, used at the same moment.
             SignupError::Misplaced(_) => SignupError::InvalidToken,
             error => error,
