@@ -426,6 +426,10 @@ async fn slow_clients_are_not_waited_for() {
     let half = parse(half_a_body.0.as_bytes());
     assert_eq!((refused("half a body", &half[0]).as_str(), half[0].status), ("request_timeout", 408));
     assert_eq!(parse(idle.0.as_bytes())[0].status, 200);
+    assert!(
+        idle.1 > Duration::from_secs(2),
+        "a connection may be idle for longer than a head may take: {idle:?}"
+    );
     for (_, took) in [silent, half_a_body, idle] {
         assert!(took < Duration::from_secs(8), "{took:?}");
     }
@@ -471,25 +475,28 @@ async fn crowd(at: SocketAddr, wanted: u64, said: &[u8]) -> Vec<TcpStream> {
 async fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
     let server = server("");
     let at = address(&server);
-    unharmed(&server).await;
-    let before = resident(server.process_id());
-    let mut held = Vec::new();
-    for (said, most) in [(b"".as_slice(), 40), (b"GET /heal", 250)] {
-        drop(std::mem::take(&mut held));
-        held = crowd(at, 10_000, said).await;
+    let calls = async || {
         let began = Instant::now();
         for _ in 0..20 {
             let (status, _) = server.call("tenancy.tenants.list", json!({})).await;
             assert_eq!(status, StatusCode::OK);
         }
-        let (took, now) = (began.elapsed(), resident(server.process_id()));
+        began.elapsed()
+    };
+    calls().await;
+    let (alone, before) = (calls().await, resident(server.process_id()));
+    let mut held = Vec::new();
+    for (said, most) in [(b"".as_slice(), 40), (b"GET /heal", 250)] {
+        drop(std::mem::take(&mut held));
+        held = crowd(at, 10_000, said).await;
+        let (took, now) = (calls().await, resident(server.process_id()));
         eprintln!(
-            "{} connections that said {} bytes: {before} MB, then {now} MB; 20 calls in {took:?}",
+            "{} connections that said {} bytes: {before} MB, then {now} MB; 20 calls in {took:?}, {alone:?} alone",
             held.len(),
             said.len()
         );
         assert!(now < before + most, "{before} MB, then {now} MB");
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(took < alone * 5 + Duration::from_secs(5), "{took:?}, {alone:?} alone");
     }
     unharmed(&server).await;
 }

@@ -33,6 +33,22 @@ kit::on_both_engines! {
         assert_eq!(store.pending(&[NOTE, AUTHOR]).await.unwrap(), []);
     }
 
+    async fn what_was_prepared_before_another_process_changed_the_schema_is_prepared_anew(url: &str) {
+        let (running, newer) = (open(url).await, open(url).await);
+        newer.migrate(&[NOTE]).await.unwrap();
+        let all = || sqlx::query("SELECT * FROM note").fetch_all(running.reader());
+        assert!(!running.notice_migrations().await.unwrap());
+        all().await.unwrap();
+        newer.migrate(&[NOTE, AUTHOR]).await.unwrap();
+        // Until it is noticed, PostgreSQL may refuse.
+        drop(all().await);
+        assert!(running.notice_migrations().await.unwrap());
+        for _ in 0..20 {
+            all().await.unwrap();
+        }
+        assert!(!running.notice_migrations().await.unwrap(), "it is noticed once");
+    }
+
     async fn looking_at_what_is_pending_changes_nothing(url: &str) {
         let store = open(url).await;
         store.pending(&[NOTE]).await.unwrap();

@@ -45,8 +45,8 @@ impl Seats {
         let leave = Arc::new(Notify::new());
         let turn = taken.wait(&leave);
         drop(taken);
-        let (turn, expects) = (AtomicU64::new(turn), AtomicBool::new(true));
-        Some(Arc::new(Seat { all: Arc::clone(self), leave, turn, expects }))
+        let (turn, expects, heads) = (AtomicU64::new(turn), AtomicBool::new(true), AtomicU64::new(0));
+        Some(Arc::new(Seat { all: Arc::clone(self), leave, turn, expects, heads }))
     }
 
     /// Asks the connection to leave that has waited longest. Whether there was one.
@@ -85,6 +85,8 @@ pub(crate) struct Seat {
     turn: AtomicU64,
     /// Whether the next byte belongs to the head of a request.
     expects: AtomicBool,
+    /// How many heads have arrived.
+    heads: AtomicU64,
 }
 
 impl Seat {
@@ -100,6 +102,7 @@ impl Seat {
     /// The head of a request has arrived; its body may not have.
     pub(crate) fn has_head(&self) {
         self.expects.store(false, Relaxed);
+        self.heads.fetch_add(1, Relaxed);
     }
 
     /// A request has arrived as a whole: the server works for it.
@@ -116,9 +119,9 @@ impl Seat {
         turn == 0 || taken.waiting.remove(&turn).is_some()
     }
 
-    /// Whether what arrives next belongs to the head of a request.
-    pub(crate) fn expects_a_request(&self) -> bool {
-        self.expects.load(Relaxed)
+    /// The number of the head that what arrives next belongs to; `None` while it belongs to a body, or to nothing.
+    pub(crate) fn expected_head(&self) -> Option<u64> {
+        self.expects.load(Relaxed).then(|| self.heads.load(Relaxed))
     }
 
     /// Ends when the connection is to make room.

@@ -27,8 +27,8 @@ pub(crate) struct Wire<S> {
     stream: S,
     seat: Arc<Seat>,
     patience: Duration,
-    /// When the head that is arriving began to.
-    head: Option<Instant>,
+    /// The number of the head that is arriving, and when it began to.
+    head: Option<(u64, Instant)>,
     /// Runs while a head does not go on arriving.
     slow_head: Option<Pin<Box<Sleep>>>,
     /// Runs while an answer is not taken in.
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Whether a head had begun, and its time is over.
     pub(crate) fn is_slow(&self) -> bool {
-        self.head.is_some_and(|began| began.elapsed() >= self.patience)
+        self.head.is_some_and(|(_, began)| began.elapsed() >= self.patience)
     }
 
     /// The answer to a request that is none.
@@ -101,15 +101,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if !self.seat.expects_a_request() {
+        let expected = self.seat.expected_head();
+        if self.head.is_some_and(|(number, _)| Some(number) != expected) {
             (self.head, self.slow_head) = (None, None);
-            return read;
         }
+        let Some(number) = expected else { return read };
         if buffer.filled().len() > before {
-            self.head.get_or_insert_with(Instant::now);
+            self.head.get_or_insert_with(|| (number, Instant::now()));
         }
         match (read, self.head) {
-            (Poll::Pending, Some(began)) => {
+            (Poll::Pending, Some((_, began))) => {
                 let end = began + self.patience;
                 let slow = self.slow_head.get_or_insert_with(|| Box::pin(sleep_until(end)));
                 slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
