@@ -23,6 +23,7 @@ use descriptors::{
 };
 use kernel::Ambient;
 use license::RunningLicense;
+use quota::Windows;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -194,10 +195,14 @@ async fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
         }
     };
     let deciding = match &config {
-        None => wire::deciding(bare_policy(), DeploymentShape::stating([]), "unconfigured", &license)?,
+        None => {
+            let shape = DeploymentShape::stating([]);
+            wire::deciding(bare_policy(), shape, "unconfigured", &license, Windows::OfLicense)?
+        },
         Some(config) => {
             let shape = config.deployment.shape.clone();
-            wire::deciding(config.coverage_policy(), shape, &config.deployment.id, &license)?
+            let (policy, windows) = (config.coverage_policy(), wire::windows(config));
+            wire::deciding(policy, shape, &config.deployment.id, &license, windows)?
         }
     };
     let command = deciding.registry().find(&args.subject).with_context(|| {

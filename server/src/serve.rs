@@ -57,7 +57,11 @@ pub(crate) async fn serve(
     let licensing = tokio::spawn(look_after_license(assembly.license.clone(), assembly.ambient.clone()));
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
-    let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
+    let upkeep = tokio::spawn(look_after(
+        Arc::clone(&assembly.outcomes),
+        assembly.metered.clone(),
+        assembly.ambient.clone(),
+    ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
@@ -98,11 +102,14 @@ async fn look_after_license(license: license::RunningLicense, ambient: Ambient) 
     }
 }
 
-/// Stored outcomes past their lifetime.
-async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
+/// Stored outcomes past their lifetime, and reservations whose process died and whose units nobody has needed since.
+async fn look_after(outcomes: Arc<quota::SqlOutcomes>, metered: quota::SqlQuota, ambient: Ambient) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
+        }
+        if let Err(error) = metered.forget_expired(ambient.now()).await {
+            tracing::warn!(%error, "failed to forget reservations that have expired");
         }
         tokio::time::sleep(UPKEEP).await;
     }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use audit::{AuditLog, Recorder, Seal, SqlSink};
-use config::Config;
+use config::{Config, Quota, WindowAnchor};
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
@@ -19,7 +19,7 @@ use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Deciding, Guards, Limits, Parts, column};
 use platform::Platform;
-use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
+use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota, Windows};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
@@ -32,6 +32,7 @@ pub(crate) struct Assembly {
     pub(crate) log: AuditLog,
     pub(crate) recorder: Recorder,
     pub(crate) outcomes: Arc<SqlOutcomes>,
+    pub(crate) metered: SqlQuota,
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
     pub(crate) store: Store,
@@ -67,9 +68,20 @@ pub(crate) fn deciding(
     shape: DeploymentShape,
     deployment: &str,
     license: &RunningLicense,
+    windows: Windows,
 ) -> anyhow::Result<Arc<Deciding>> {
     let (registry, catalog) = inventory()?;
-    Ok(Arc::new(Deciding::new(registry, catalog, policy, shape, deployment.to_owned(), license.clone())))
+    let deciding = Deciding::new(registry, catalog, policy, shape, deployment.to_owned(), license.clone());
+    Ok(Arc::new(deciding.counting_in(windows)))
+}
+
+/// Where the windows of metered quotas begin, by configuration.
+pub(crate) fn windows(config: &Config) -> Windows {
+    let Quota { window_anchor, time_zone } = &config.license.quota;
+    match window_anchor {
+        WindowAnchor::License => Windows::OfLicense,
+        WindowAnchor::Calendar => Windows::OfCalendar(time_zone.clone()),
+    }
 }
 
 /// Where licenses come from, by configuration, with the policies under which partners sign for our products.
@@ -135,8 +147,8 @@ pub(crate) async fn assemble(
     license: RunningLicense,
     ambient: Ambient,
 ) -> anyhow::Result<Assembly> {
-    let deciding =
-        deciding(config.coverage_policy(), config.deployment.shape.clone(), &config.deployment.id, &license)?;
+    let (policy, shape) = (config.coverage_policy(), config.deployment.shape.clone());
+    let deciding = deciding(policy, shape, &config.deployment.id, &license, windows(config))?;
     let registry = Arc::clone(deciding.registry());
 
     let identity = Identity::new(store.clone(), permissions(&registry));
@@ -148,7 +160,8 @@ pub(crate) async fn assemble(
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
-    let quotas: Arc<dyn MeteredStore> = Arc::new(SqlQuota::new(store.clone(), node));
+    let metered = SqlQuota::new(store.clone(), node);
+    let quotas: Arc<dyn MeteredStore> = Arc::new(metered.clone());
 
     let sources = license_sources(config, deciding.catalog())?;
     let log = audit_log(store.clone(), &sources);
@@ -173,7 +186,7 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
-    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, identity, tenancy, store, application })
+    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, metered, identity, tenancy, store, application })
 }
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says

@@ -32,9 +32,11 @@
 mod error;
 mod keys;
 mod load;
+mod quota;
 mod section;
 
 pub use error::{ConfigError, Origin};
+pub use quota::{Quota, WindowAnchor};
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,

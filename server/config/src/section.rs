@@ -23,6 +23,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
+use crate::Quota;
+
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -112,6 +114,8 @@ pub struct License {
     pub runtime: Runtime,
     /// How commands are enforced.
     pub command_enforcement: CommandEnforcement,
+    /// How quotas are counted.
+    pub quota: Quota,
 }
 
 /// `[license.recipient]`

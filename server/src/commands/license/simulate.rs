@@ -8,8 +8,7 @@ use descriptors::catalog::Catalog;
 use jiff::Timestamp;
 use kernel::Ambient;
 use license::Snapshot;
-use quota::SqlQuota;
-use store::Store;
+use quota::{SqlQuota, Windows};
 
 use super::{candidate_of, catalog};
 use crate::wire;
@@ -25,14 +24,18 @@ pub(super) async fn run(args: &Simulate) -> anyhow::Result<bool> {
     let license = wire::look_at_license(sources, store.as_ref(), now).await;
     let present = license.snapshot();
     let recorded = match &store {
-        Ok(store) => recorded(&catalog, store, &present, &ambient, now).await,
+        Ok(store) => {
+            let quotas = SqlQuota::new(store.clone(), ambient.uuid());
+            recorded(&catalog, &quotas, &wire::windows(&config), &present, now).await
+        }
         Err(_) => BTreeMap::new(),
     };
     if let Ok(store) = store {
         store.close().await;
     }
     let shape = config.deployment.shape.clone();
-    let deciding = wire::deciding(config.coverage_policy(), shape, &config.deployment.id, &license)?;
+    let (policy, windows) = (config.coverage_policy(), wire::windows(&config));
+    let deciding = wire::deciding(policy, shape, &config.deployment.id, &license, windows)?;
     let simulation = deciding.simulate(&present, &candidate, &recorded);
     if !candidate.status().is_usable() {
         let why = candidate.state().detail().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -48,13 +51,12 @@ pub(super) async fn run(args: &Simulate) -> anyhow::Result<bool> {
 
 async fn recorded(
     catalog: &Catalog,
-    store: &Store,
+    quotas: &SqlQuota,
+    windows: &Windows,
     present: &Snapshot,
-    ambient: &Ambient,
     now: Timestamp,
 ) -> BTreeMap<String, u64> {
-    let quotas = SqlQuota::new(store.clone(), ambient.uuid());
-    let recorded = pipeline::recorded_usage(catalog, &quotas, present.anchor(), now)
+    let recorded = pipeline::recorded_usage(catalog, quotas, windows, present.anchor(), now)
         .await
         .context("failed to read what is used of the quotas");
     recorded.unwrap_or_else(|error| {
