@@ -119,6 +119,7 @@ pub(crate) async fn serve(
     tasks.spawn(look_after(
         Arc::clone(&assembly.outcomes),
         assembly.identity.clone(),
+        assembly.metered.clone(),
         assembly.gap_log.clone(),
         assembly.ambient.clone(),
     ));
@@ -188,16 +189,20 @@ async fn look_after_onboarding(tenancy: Tenancy) {
     }
 }
 
-/// Stored outcomes, sessions and tokens past their lifetime, and counts that are to be kept.
+/// Stored outcomes, sessions and tokens past their lifetime, reservations whose process died, and counts that are to be kept.
 async fn look_after(
     outcomes: Arc<quota::SqlOutcomes>,
     identity: Identity,
+    metered: quota::SqlQuota,
     gap_log: GapLog,
     ambient: Ambient,
 ) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
+        }
+        if let Err(error) = metered.forget_expired(ambient.now()).await {
+            tracing::warn!(%error, "failed to forget reservations that have expired");
         }
         if let Err(error) = identity.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget sessions and tokens");

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use audit::{AuditLog, Recorder, SqlSink};
-use config::Config;
+use config::{Config, Quota, WindowAnchor};
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
@@ -20,7 +20,7 @@ use license::{Memory, RequestDesk, RunningLicense, Sources};
 use mail::Outbox;
 use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
 use platform::{GapLog, HandedOn, Platform};
-use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
+use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota, Windows};
 use secrecy::ExposeSecret;
 use setup::Setup;
 use signup::Signup;
@@ -41,6 +41,7 @@ pub(crate) struct Assembly {
     pub(crate) log: AuditLog,
     pub(crate) recorder: Recorder,
     pub(crate) outcomes: Arc<SqlOutcomes>,
+    pub(crate) metered: SqlQuota,
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
     pub(crate) setup: Setup,
@@ -106,7 +107,8 @@ pub(crate) fn deciding(config: Option<&Config>, license: &RunningLicense) -> any
     let policy = coverage_policy(config);
     let shape = config.map_or_else(|| DeploymentShape::stating([]), |config| config.deployment.shape.clone());
     let deployment = config.map_or("unconfigured", |config| &config.deployment.id).to_owned();
-    Ok(Arc::new(Deciding::new(registry, catalog, policy, shape, deployment, license.clone())))
+    let deciding = Deciding::new(registry, catalog, policy, shape, deployment, license.clone());
+    Ok(Arc::new(deciding.counting_in(config.map_or(Windows::OfLicense, windows))))
 }
 
 /// Hands on what the database says, as a server would: to look at it. Where the database does not answer, every tenant
@@ -123,6 +125,15 @@ pub(crate) async fn look_at_entitlements(
     match read {
         Ok(entitlements) => deciding.hand_on(entitlements),
         Err(error) => eprintln!("note: baseline and subscriptions are not seen: {error:#}"),
+    }
+}
+
+/// Where the windows of metered quotas begin, by configuration.
+pub(crate) fn windows(config: &Config) -> Windows {
+    let Quota { window_anchor, time_zone } = &config.license.quota;
+    match window_anchor {
+        WindowAnchor::License => Windows::OfLicense,
+        WindowAnchor::Calendar => Windows::OfCalendar(time_zone.clone()),
     }
 }
 
@@ -208,10 +219,10 @@ pub(crate) async fn assemble(
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
+    let metered = SqlQuota::new(store.clone(), node);
     let counters = Counters {
-        metered: Arc::new(SqlQuota::new(store.clone(), node)),
+        metered: Arc::new(metered.clone()),
         cardinality: Arc::new(SqlCardinality::new(store.clone(), node, providers())),
-        windows: Limits::STANDARD.windows,
     };
 
     let gap_log = GapLog::new(store.clone(), Arc::clone(&deciding));
@@ -276,6 +287,7 @@ pub(crate) async fn assemble(
         log,
         recorder,
         outcomes,
+        metered,
         identity,
         tenancy,
         setup,

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use audit::Recorder;
 use descriptors::{access::GuardedBy, grant::LicenseStatus};
 use kernel::{CommandId, Contract, Dispatch, Door, Guard, Invocation};
-use quota::{CardinalityStore, Lifetimes, MeteredStore, OutcomeStore, Windows};
+use quota::{CardinalityStore, Lifetimes, MeteredStore, OutcomeStore};
 use tower::ServiceBuilder;
 
 use crate::{
@@ -35,24 +35,18 @@ pub struct Parts {
     pub limits: Limits,
 }
 
-/// How long things may take, and where time is cut into windows.
-#[derive(Clone, Debug)]
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The longest a call may run.
     pub call: Duration,
     /// A stored outcome for an idempotency key.
     pub outcome: Duration,
-    /// Where the windows of metered quotas begin.
-    pub windows: Windows,
 }
 
 impl Limits {
-    /// Thirty seconds for a call, a day for an outcome, windows that begin with the license.
-    pub const STANDARD: Self = Self {
-        call: Duration::from_secs(30),
-        outcome: Duration::from_hours(24),
-        windows: Windows::OfLicense,
-    };
+    /// Thirty seconds for a call, a day for an outcome.
+    pub const STANDARD: Self = Self { call: Duration::from_secs(30), outcome: Duration::from_hours(24) };
 
     /// How long a reservation or claim outlives the deadline of its call: room for settling.
     const MARGIN: Duration = Duration::from_secs(30);
@@ -152,7 +146,6 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
             deciding: Arc::clone(&deciding),
             quotas: Arc::clone(&quotas),
             cardinality: Arc::clone(&cardinality),
-            windows: limits.windows.clone(),
             margin: Limits::MARGIN,
             inner,
         })

@@ -10,6 +10,7 @@ use descriptors::{
 };
 use kernel::{CommandIndex, Registry, TenantId};
 use license::{RunningLicense, Snapshot};
+use quota::Windows;
 use resolver::{Compiler, Described, Ground, Question, Verdict, decide};
 
 use crate::{Entitlements, Tables, coverage::described, gaps::Gaps, world::World};
@@ -23,6 +24,7 @@ pub struct Deciding {
     policy: CoveragePolicy,
     shape: DeploymentShape,
     deployment: String,
+    windows: Windows,
     license: RunningLicense,
     gaps: Gaps,
     /// Read by every call, without a lock.
@@ -63,10 +65,22 @@ impl Deciding {
             policy,
             shape,
             deployment,
+            windows: Windows::OfLicense,
             license,
             world,
             compiler: Mutex::new(compiler),
         }
+    }
+
+    /// With windows of metered quotas that begin there, and not with the license.
+    #[must_use]
+    pub fn counting_in(self, windows: Windows) -> Self {
+        Self { windows, ..self }
+    }
+
+    /// Where the windows of metered quotas begin.
+    pub const fn windows(&self) -> &Windows {
+        &self.windows
     }
 
     /// The commands.

@@ -8,7 +8,7 @@ use descriptors::{
 };
 use jiff::Timestamp;
 use kernel::TenantId;
-use quota::{CardinalityStore, Limit, MeteredStore, Period, Projection, QuotaError, Windows};
+use quota::{CardinalityStore, Limit, MeteredStore, Period, Projection, QuotaError};
 use resolver::Described;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,13 +67,11 @@ pub struct Counters {
     pub metered: Arc<dyn MeteredStore>,
     /// Live things.
     pub cardinality: Arc<dyn CardinalityStore>,
-    /// Where windows begin.
-    pub windows: Windows,
 }
 
 impl fmt::Debug for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counters").field("windows", &self.windows).finish_non_exhaustive()
+        f.write_str("Counters(…)")
     }
 }
 
@@ -109,7 +107,7 @@ impl Deciding {
             QuotaKind::Metered => {
                 let period = definition.window.and_then(|span| Period::try_from(span).ok());
                 let anchor = self.license().snapshot().anchor();
-                match period.and_then(|period| counters.windows.at(period, anchor, now).ok()) {
+                match period.and_then(|period| self.windows().at(period, anchor, now).ok()) {
                     // A window that is none lets nobody in, so nothing is used in it.
                     None => None,
                     Some(window) => {

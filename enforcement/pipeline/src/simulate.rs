@@ -12,7 +12,7 @@ use descriptors::{
 use jiff::Timestamp;
 use kernel::{CommandIndex, TenantId};
 use license::Snapshot;
-use quota::{Limit, MeteredStore, Period, QuotaError};
+use quota::{Limit, MeteredStore, Period, QuotaError, Windows};
 use resolver::{Decision, Described, Verdict, decide};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -252,11 +252,12 @@ pub(crate) fn short(decision: Decision<'_>) -> SimulatedDecision {
     SimulatedDecision { runs: reason.is_none(), reason, because: decision.because.to_string() }
 }
 
-/// What the platform uses of every metered quota in the window that runs now, by key. Windows are anchored at the start of
-/// the license's validity.
+/// What the platform uses of every metered quota in the window that runs now, by key. `anchor` is the start of the
+/// license's validity.
 pub async fn recorded_usage(
     catalog: &Catalog,
     quotas: &dyn MeteredStore,
+    windows: &Windows,
     anchor: Timestamp,
     now: Timestamp,
 ) -> Result<BTreeMap<String, u64>, QuotaError> {
@@ -264,7 +265,7 @@ pub async fn recorded_usage(
     // A window that is none lets nobody in, so nothing is used in it.
     let limits = metered.filter_map(|definition| {
         let window = definition.window.and_then(|span| Period::try_from(span).ok())?;
-        let window = window.window_at(anchor, now).ok()?;
+        let window = windows.at(window, anchor, now).ok()?;
         Some(Limit { quota: &definition.key, limit: u64::MAX, window })
     });
     let limits: Vec<_> = limits.collect();

@@ -10,8 +10,9 @@ use descriptors::{
     catalog::Catalog,
     descriptor::{DeploymentShape, DescriptorError, EntitlementKey, LicenseDescriptor, MalformedDescriptor},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, tz::TimeZone};
 use kernel::{Commands, Cx, Fault, IdempotencyKey, Modules, Principal, RuntimeCommand};
+use quota::Windows;
 use serde_json::{Value, json};
 use testkit::{Reason, Testkit, reason};
 use workshop::{
@@ -175,6 +176,19 @@ async fn a_window_admits_exactly_its_limit_and_says_when_it_resets() {
     assert_eq!(fault.refusal().unwrap().retry_after, Some(Duration::from_hours(24)));
     assert_eq!(workshop.runs.load(Ordering::Relaxed), 3);
     testkit.pass(SignedDuration::from_hours(24));
+    testkit.run(Assemble { legs: 4 }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_window_ends_where_the_calendar_says_if_it_is_asked() {
+    let (testkit, _) = licensed();
+    let testkit = testkit.windowed(Windows::OfCalendar(TimeZone::UTC));
+    for _ in 0..3 {
+        testkit.run(Assemble { legs: 4 }).await.unwrap();
+    }
+    let fault = testkit.run(Assemble { legs: 4 }).await.unwrap_err();
+    assert_eq!(fault.refusal().unwrap().retry_after, Some(Duration::from_hours(12)), "it is noon");
+    testkit.pass(SignedDuration::from_hours(12));
     testkit.run(Assemble { legs: 4 }).await.unwrap();
 }
 

@@ -17,7 +17,7 @@ use platform::{
         preview::PreviewSubscription, set::SetSubscription, show::ShowSubscription,
     },
 };
-use quota::{MemoryQuota, Providers, SqlCardinality, Windows};
+use quota::{MemoryQuota, Providers, SqlCardinality};
 use sdk::{
     descriptors::{
         catalog::Catalog,
@@ -180,11 +180,8 @@ fn fair() -> (Testkit, Reach) {
                 line: line.clone(),
             });
             let cardinality = SqlCardinality::new(store.clone(), Uuid::nil(), Providers::none());
-            let counters = Counters {
-                metered: Arc::new(MemoryQuota::new()),
-                cardinality: Arc::new(cardinality),
-                windows: Windows::OfLicense,
-            };
+            let counters =
+                Counters { metered: Arc::new(MemoryQuota::new()), cardinality: Arc::new(cardinality) };
             let log = audit::AuditLog::new(store);
             let platform = Platform::of(platform::Parts {
                 deciding,

@@ -50,14 +50,15 @@ impl Bench {
             .guards
             .iter()
             .fold(Guards::none(), |guards, (policy, make)| guards.with(*policy, Shared(make())));
-        let deciding = Arc::new(Deciding::new(
+        let deciding = Deciding::new(
             Arc::clone(&registry),
             Arc::new(catalog),
             testkit.policy.clone(),
             testkit.shape.clone(),
             INSTALLATION.to_owned(),
             license.clone(),
-        ));
+        );
+        let deciding = Arc::new(deciding.counting_in(testkit.windows.clone()));
         let ground = Ground { store: store.clone(), deciding: Arc::clone(&deciding), now: testkit.now() };
         let door = registry.open((testkit.mount)(ground).await).expect("every linked module, mounted");
         let parts = Parts {

@@ -59,7 +59,7 @@ use kernel::{
     Module, Modules, Principal, Registry, TenantId,
 };
 use pipeline::Deciding;
-use quota::{CardinalityProvider, Providers};
+use quota::{CardinalityProvider, Providers, Windows};
 use serde_json::Value;
 use store::{Migration, Store};
 use tokio::sync::OnceCell;
@@ -84,6 +84,7 @@ pub struct Testkit {
     pub(crate) catalog: Option<Catalog>,
     pub(crate) policy: CoveragePolicy,
     pub(crate) shape: DeploymentShape,
+    pub(crate) windows: Windows,
     pub(crate) clock: TestClock,
     caller: Caller,
     permissions: BTreeSet<&'static str>,
@@ -176,6 +177,7 @@ impl Testkit {
             catalog: None,
             policy: CoveragePolicy::strict(),
             shape: DeploymentShape::stating([]),
+            windows: Windows::OfLicense,
             caller: Caller::Operator,
             permissions: BTreeSet::new(),
             tenant: TenantId(clock.ambient().uuid()),
@@ -285,6 +287,12 @@ impl Testkit {
     #[must_use]
     pub fn shaped(self, shape: DeploymentShape) -> Self {
         self.change(|testkit| testkit.shape = shape)
+    }
+
+    /// With windows of metered quotas that begin there, and not with the license.
+    #[must_use]
+    pub fn windowed(self, windows: Windows) -> Self {
+        self.change(|testkit| testkit.windows = windows)
     }
 
     /// With this policy installed under the name that commands use for it.

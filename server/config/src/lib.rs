@@ -36,6 +36,7 @@ mod identity;
 mod keys;
 mod load;
 mod mail;
+mod quota;
 mod secrets;
 mod section;
 mod signup;
@@ -48,6 +49,7 @@ pub use catalog::CatalogFiles;
 pub use error::{ConfigError, Origin};
 pub use identity::{Identity, Password, Session, Throttle};
 pub use mail::{Mail, MailSecurity, MailServer};
+pub use quota::{Quota, WindowAnchor};
 pub use secrets::Secrets;
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,

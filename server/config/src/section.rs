@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{Audit, CatalogFiles, Identity, Mail, Secrets, Telemetry, Tenant, Tls};
+use crate::{Audit, CatalogFiles, Identity, Mail, Quota, Secrets, Telemetry, Tenant, Tls};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -147,6 +147,8 @@ pub struct License {
     pub runtime: Runtime,
     /// How commands are enforced.
     pub command_enforcement: CommandEnforcement,
+    /// How quotas are counted.
+    pub quota: Quota,
 }
 
 /// `[license.recipient]`

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use chancery_config as config;
-use config::{Config, ConfigError, DenialStatus, LogFormat, Origin};
+use config::{Config, ConfigError, DenialStatus, LogFormat, Origin, WindowAnchor};
 use descriptors::{
     coverage::{Allowlisted, GapMode},
     descriptor::{DeploymentShape, ShapePredicate},
 };
 use envelope::oid::{self, ObjectIdentifier};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, tz::TimeZone};
 use license::RuntimeSettings;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -186,6 +186,21 @@ fn a_full_file_says_what_it_says() {
     assert_eq!(sources.trust.root_bundle, near("roots.pem"));
     assert_eq!(sources.development, near("dev.lic"));
     assert_eq!(sources.recipient.unwrap().path, PathBuf::from("/etc/chancery/recipient.pem"));
+}
+
+#[test]
+fn windows_of_quotas_begin_with_the_license_unless_the_calendar_is_asked_for() {
+    let quota = Folder::with(LEAST).load(&[]).unwrap().license.quota;
+    assert_eq!((quota.window_anchor, quota.time_zone), (WindowAnchor::License, TimeZone::UTC));
+
+    let text =
+        format!("{LEAST}[license.quota]\nwindow-anchor = \"calendar\"\ntime-zone = \"Europe/Berlin\"\n");
+    let quota = Folder::with(&text).load(&[]).unwrap().license.quota;
+    assert_eq!(quota.window_anchor, WindowAnchor::Calendar);
+    assert_eq!(quota.time_zone.iana_name(), Some("Europe/Berlin"));
+
+    let refused = refusal_of("CHANCERY_LICENSE__QUOTA__TIME_ZONE", "Middle/Earth");
+    assert!(refused.contains("expected a time zone that this machine knows"), "{refused}");
 }
 
 #[test]

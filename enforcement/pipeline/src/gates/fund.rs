@@ -11,7 +11,7 @@ use kernel::{Category, Dispatch, Fault, Input, Invocation, Problem};
 use license::Snapshot;
 use quota::{
     CardinalityStore, Charge, MeteredStore, Period, Place, QuotaError, Reservation, Settlement, Subject,
-    TenantShare, Windows,
+    TenantShare,
 };
 use resolver::Question;
 
@@ -29,7 +29,6 @@ pub(crate) struct Fund<S> {
     pub(crate) deciding: Arc<Deciding>,
     pub(crate) quotas: Arc<dyn MeteredStore>,
     pub(crate) cardinality: Arc<dyn CardinalityStore>,
-    pub(crate) windows: Windows,
     /// How long a reservation outlives the deadline of its call.
     pub(crate) margin: Duration,
     pub(crate) inner: S,
@@ -263,7 +262,7 @@ impl<S> Fund<S> {
         let counted = match (quota.kind, defined.kind, defined.window) {
             (QuotaKind::Metered, QuotaKind::Metered, Some(span)) => {
                 let window = Period::try_from(span)
-                    .and_then(|period| self.windows.at(period, snapshot.anchor(), now))
+                    .and_then(|period| self.deciding.windows().at(period, snapshot.anchor(), now))
                     .map_err(|error| Unfunded::new(error.to_string()))?;
                 By::Units(defined.consume_on(), window)
             }

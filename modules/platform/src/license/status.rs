@@ -61,18 +61,22 @@ impl Handle<ShowLicenseStatus> for Platform {
     ) -> Result<LicenseStatusProjection, PlatformError> {
         let (snapshot, now) = (self.0.deciding.license().snapshot(), cx.now());
         let catalog = self.0.deciding.catalog();
-        let recorded =
-            recorded_usage(catalog, self.0.counters.metered.as_ref(), snapshot.anchor(), now).await;
+        let (quotas, windows) = (self.0.counters.metered.as_ref(), self.0.deciding.windows());
+        let recorded = recorded_usage(catalog, quotas, windows, snapshot.anchor(), now).await;
         // Whoever looks at the license because something is wrong must get an answer.
         let recorded = recorded
             .inspect_err(|error| tracing::warn!(%error, "failed to read what is used of the quotas"))
             .ok();
-        let quota_projections = recorded.map(|recorded| quotas(catalog, &snapshot, &recorded));
+        let quota_projections = recorded.map(|recorded| projections(catalog, &snapshot, &recorded));
         Ok(LicenseStatusProjection { license: LicenseProjection::of(&snapshot, now), quota_projections })
     }
 }
 
-fn quotas(catalog: &Catalog, snapshot: &Snapshot, recorded: &BTreeMap<String, u64>) -> Vec<QuotaProjection> {
+fn projections(
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    recorded: &BTreeMap<String, u64>,
+) -> Vec<QuotaProjection> {
     let Ceiling::Granted(grant) = snapshot.ceiling() else { return Vec::new() };
     recorded.iter().map(|(key, used)| quota(catalog, grant, key, *used)).collect()
 }

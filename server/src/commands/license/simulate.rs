@@ -8,8 +8,7 @@ use descriptors::catalog::Catalog;
 use jiff::Timestamp;
 use kernel::Ambient;
 use license::Snapshot;
-use quota::SqlQuota;
-use store::Store;
+use quota::{SqlQuota, Windows};
 
 use super::{candidate_of, catalog};
 use crate::wire;
@@ -25,7 +24,10 @@ pub(super) async fn run(args: &Simulate) -> anyhow::Result<bool> {
     let license = wire::look_at_license(sources, store.as_ref(), now).await;
     let present = license.snapshot();
     let recorded = match &store {
-        Ok(store) => recorded(&catalog, store, &present, &ambient, now).await,
+        Ok(store) => {
+            let quotas = SqlQuota::new(store.clone(), ambient.uuid());
+            recorded(&catalog, &quotas, &wire::windows(&config), &present, now).await
+        }
         Err(_) => BTreeMap::new(),
     };
     let deciding = wire::deciding(Some(&config), &license)?;
@@ -48,13 +50,12 @@ pub(super) async fn run(args: &Simulate) -> anyhow::Result<bool> {
 
 async fn recorded(
     catalog: &Catalog,
-    store: &Store,
+    quotas: &SqlQuota,
+    windows: &Windows,
     present: &Snapshot,
-    ambient: &Ambient,
     now: Timestamp,
 ) -> BTreeMap<String, u64> {
-    let quotas = SqlQuota::new(store.clone(), ambient.uuid());
-    let recorded = pipeline::recorded_usage(catalog, &quotas, present.anchor(), now)
+    let recorded = pipeline::recorded_usage(catalog, quotas, windows, present.anchor(), now)
         .await
         .context("failed to read what is used of the quotas");
     recorded.unwrap_or_else(|error| {
