@@ -166,6 +166,7 @@ pub(crate) fn caller() -> Cx {
         home: Some(tenant),
         permissions: BTreeSet::from([COUNT.as_str()]),
         aal: 1,
+        session: None,
         authenticated_at: ambient.now(),
     };
     Cx::new(ambient, Principal::Authenticated(Arc::new(operator))).with_tenant(tenant)
