@@ -16,13 +16,16 @@ const GOAL: f64 = 250.0;
 fn main() {
     introduce();
     println!("One thread, no tracing subscriber, events audited to memory on the same thread.");
-    println!("Nanoseconds per call: median and 99th percentile of the means of {BATCHES} batches of {CALLS};");
+    println!(
+        "Nanoseconds per call: median and 99th percentile of the means of {BATCHES} batches of {CALLS};"
+    );
     println!("and what the audit task does for it afterwards (median).\n");
     println!("{:<38}{:>10}{:>10}{:>10}{:>10}", "", "median", "p99", "- bare", "audit task");
     let mut bare = f64::NAN;
     for case in Case::ALL {
         let Figures { mut calls, mut audit } = block_on(measure(case));
-        let (median, p99, audit) = (quantile(&mut calls, 50), quantile(&mut calls, 99), quantile(&mut audit, 50));
+        let (median, p99, audit) =
+            (quantile(&mut calls, 50), quantile(&mut calls, 99), quantile(&mut audit, 50));
         if case == Case::Bare {
             bare = median;
         }

@@ -30,7 +30,8 @@ fn main() {
     if part.as_deref() == Some("worker") {
         return exactness::worker(&arguments.collect::<Vec<_>>());
     }
-    let callers: Vec<usize> = arguments.map(|callers| callers.parse().expect("a number of callers")).collect();
+    let callers: Vec<usize> =
+        arguments.map(|callers| callers.parse().expect("a number of callers")).collect();
     introduce();
     println!();
     let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);

@@ -198,7 +198,7 @@ async fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
         None => {
             let shape = DeploymentShape::stating([]);
             wire::deciding(bare_policy(), shape, "unconfigured", &license, Windows::OfLicense)?
-        },
+        }
         Some(config) => {
             let shape = config.deployment.shape.clone();
             let (policy, windows) = (config.coverage_policy(), wire::windows(config));

@@ -186,7 +186,19 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
-    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, metered, identity, tenancy, store, application })
+    Ok(Assembly {
+        bus,
+        ambient,
+        license,
+        log,
+        recorder,
+        outcomes,
+        metered,
+        identity,
+        tenancy,
+        store,
+        application,
+    })
 }
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says

@@ -193,7 +193,8 @@ fn windows_of_quotas_begin_with_the_license_unless_the_calendar_is_asked_for() {
     let quota = Folder::with(LEAST).load(&[]).unwrap().license.quota;
     assert_eq!((quota.window_anchor, quota.time_zone), (WindowAnchor::License, TimeZone::UTC));
 
-    let text = format!("{LEAST}[license.quota]\nwindow-anchor = \"calendar\"\ntime-zone = \"Europe/Berlin\"\n");
+    let text =
+        format!("{LEAST}[license.quota]\nwindow-anchor = \"calendar\"\ntime-zone = \"Europe/Berlin\"\n");
     let quota = Folder::with(&text).load(&[]).unwrap().license.quota;
     assert_eq!(quota.window_anchor, WindowAnchor::Calendar);
     assert_eq!(quota.time_zone.iana_name(), Some("Europe/Berlin"));

@@ -23,9 +23,14 @@ impl Handle<SimulateLicense> for Platform {
         let (deciding, now) = (&self.deciding, cx.now());
         let present = deciding.license().snapshot();
         let candidate = deciding.license().as_if_installed(command.license.expose(), now).await;
-        let recorded =
-            recorded_usage(deciding.catalog(), self.quotas.as_ref(), deciding.windows(), present.anchor(), now)
-                .await?;
+        let recorded = recorded_usage(
+            deciding.catalog(),
+            self.quotas.as_ref(),
+            deciding.windows(),
+            present.anchor(),
+            now,
+        )
+        .await?;
         Ok(deciding.simulate(&present, &candidate, &recorded))
     }
 }

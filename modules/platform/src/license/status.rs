@@ -72,7 +72,11 @@ impl Handle<ShowLicenseStatus> for Platform {
     }
 }
 
-fn projections(catalog: &Catalog, snapshot: &Snapshot, recorded: &BTreeMap<String, u64>) -> Vec<QuotaProjection> {
+fn projections(
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    recorded: &BTreeMap<String, u64>,
+) -> Vec<QuotaProjection> {
     let Ceiling::Granted(grant) = snapshot.ceiling() else { return Vec::new() };
     recorded.iter().map(|(key, used)| quota(catalog, grant, key, *used)).collect()
 }
