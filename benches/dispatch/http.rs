@@ -49,17 +49,17 @@ fn main() {
             rates.push(client.block_on(round(*address, path)));
         }
     }
-    let mut base = f64::NAN;
+    let mut reference = f64::NAN;
     println!("{:<38}{:>12}{:>10}", "", "per second", "x bare");
     for ((name, ..), mut rates) in cases.iter().zip(rates) {
         rates.sort_by(f64::total_cmp);
         let rate = rates[rates.len() / 2];
-        if base.is_nan() {
-            base = rate;
+        if reference.is_nan() {
+            reference = rate;
         }
-        println!("{name:<38}{rate:>12.0}{:>10.2}", rate / base);
+        println!("{name:<38}{rate:>12.0}{:>10.2}", rate / reference);
         if *name == "column, licensed" {
-            println!("  goal: at least {GOAL}: {}", if rate / base >= GOAL { "met" } else { "missed" });
+            println!("  goal: at least {GOAL}: {}", if rate / reference >= GOAL { "met" } else { "missed" });
         }
     }
 }

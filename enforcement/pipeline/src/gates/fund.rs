@@ -44,9 +44,9 @@ impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
 }
 
 impl<S: Dispatch<Funded>> Fund<S> {
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice while it runs")]
     fn funded(&self, invocation: Invocation, counted: Counted) -> impl Future<Output = Answer> + Send {
-        // No `async fn`: that would keep its arguments twice. And what it takes to reserve is in a box, because every
-        // call has room for as much as the largest gate needs.
+        // What it takes to reserve is in a box, because every call has room for as much as the largest gate needs.
         async move {
             let funds = match Box::pin(self.reserve(&invocation, &counted)).await {
                 Ok(funds) => funds,
