@@ -50,6 +50,7 @@ const TABLE: &[(&str, May)] = &[
     ("config", Know(&["descriptors", "envelope", "license"])),
     ("http", KnowAllBut("issuer")),
     ("cli", KnowAllBut("issuer")),
+    ("console", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),
     // Tests.
     ("test-kit", Know(&[])),
