@@ -14,13 +14,8 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
-use cli::{Cli, Command, ConfigFile, Format, ReportFormat, print};
+use cli::{Cli, Command, ConfigFile, print};
 use config::{Config, ConfigError, LogFormat, Origin};
-use descriptors::{
-    coverage::{CoveragePolicy, GapMode},
-    denial::Reason,
-    descriptor::DeploymentShape,
-};
 use kernel::Ambient;
 use license::RunningLicense;
 use tokio::net::TcpListener;
@@ -48,9 +43,10 @@ async fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Quickstart(args) => quickstart::run(&args).await.map(|()| true),
         Command::Serve(args) => serve(&args).await.map(|()| true),
-        Command::Coverage(args) => coverage(&args),
-        Command::Matrix(args) => matrix(&args),
-        Command::Explain(args) => explain(&args).await,
+        Command::Coverage(args) => commands::coverage::run(&args),
+        Command::Matrix(args) => commands::matrix::run(&args).map(|()| true),
+        Command::Explain(args) => commands::explain::run(&args).await.map(|()| true),
+        Command::Quota(args) => commands::quota::run(&args).await,
         Command::License(command) => commands::license::run(command).await,
         Command::Config(command) => commands::config::run(&command),
         Command::Doctor(args) => commands::doctor::run(&args).await,
@@ -130,86 +126,6 @@ async fn up_to_date(config: &Config, store: &store::Store) -> anyhow::Result<()>
     let pending = store.pending(&migrations).await?.len();
     anyhow::ensure!(pending == 0, "{pending} migrations are outstanding; run `chancery migrate` first");
     Ok(())
-}
-
-fn coverage(args: &cli::Coverage) -> anyhow::Result<bool> {
-    let policy = load_if_named(&args.config)?.map_or_else(bare_policy, |config| config.coverage_policy());
-    let (registry, catalog) = wire::inventory()?;
-    let report = pipeline::coverage(&registry, &catalog, &policy);
-    print::text(&match args.format {
-        ReportFormat::Table => print::coverage(&report),
-        ReportFormat::Json => report.to_json() + "\n",
-        ReportFormat::Sarif => report.to_sarif(env!("CARGO_PKG_VERSION")) + "\n",
-        ReportFormat::Junit => report.to_junit(),
-    })?;
-    let mut fails = false;
-    for finding in report.failing(&args.fail_on, &args.fail_under) {
-        eprintln!("error: {} {}: {}", finding.kind, finding.subject, finding.message);
-        fails = true;
-    }
-    Ok(!fails)
-}
-
-fn matrix(args: &cli::Matrix) -> anyhow::Result<bool> {
-    let policy = load_if_named(&args.config)?.map_or_else(bare_policy, |config| config.coverage_policy());
-    let (registry, catalog) = wire::inventory()?;
-    let matrix = pipeline::matrix(&registry, &catalog, &policy);
-    match args.format {
-        Format::Table => print::text(&matrix.to_table())?,
-        Format::Json => print::json(&matrix)?,
-    }
-    Ok(true)
-}
-
-/// The policy of a deployment that configures none: warn, and nothing excepted.
-fn bare_policy() -> CoveragePolicy {
-    CoveragePolicy { gaps: GapMode::Warn, ..CoveragePolicy::strict() }
-}
-
-async fn explain(args: &cli::Explain) -> anyhow::Result<bool> {
-    if let Ok(reason) = args.subject.parse::<Reason>() {
-        print::text(reason.page())?;
-        return Ok(true);
-    }
-    let config = load_if_named(&args.config)?;
-    let license = match &config {
-        None => {
-            eprintln!("note: no configuration is named, so this is explained without a license");
-            RunningLicense::unenforced()
-        }
-        Some(config) => {
-            let now = Ambient::system().now();
-            match &args.license {
-                None => {
-                    let sources = wire::license_sources(config, &wire::inventory()?.1)?;
-                    let store = wire::look_at_store(config).await;
-                    let license = wire::look_at_license(sources, store.as_ref(), now).await;
-                    if let Ok(store) = store {
-                        store.close().await;
-                    }
-                    license
-                }
-                Some(file) => commands::license::candidate(config, file, now)?,
-            }
-        }
-    };
-    let deciding = match &config {
-        None => wire::deciding(bare_policy(), DeploymentShape::stating([]), "unconfigured", &license)?,
-        Some(config) => {
-            let shape = config.deployment.shape.clone();
-            wire::deciding(config.coverage_policy(), shape, &config.deployment.id, &license)?
-        }
-    };
-    let command = deciding.registry().find(&args.subject).with_context(|| {
-        format!("`{}` is neither a command of this program nor a denial reason; `chancery coverage` lists the commands", args.subject)
-    })?;
-    let view = deciding.explain(command);
-    if args.json {
-        print::json(&view)?;
-    } else {
-        print::text(&print::explanation(&view))?;
-    }
-    Ok(true)
 }
 
 async fn migrate(args: &cli::Migrate) -> anyhow::Result<()> {

@@ -1,6 +1,9 @@
 //! What is measured, in the text that Prometheus reads. Each source of numbers is a collector that is asked at the scrape,
 //! so nothing has to be kept up to date.
 
+mod coverage;
+mod quotas;
+
 use std::fmt;
 
 use descriptors::grant::LicenseStatus;
@@ -14,6 +17,9 @@ use prometheus_client::{
     registry::Registry,
 };
 
+pub(crate) use coverage::CoverageGaps;
+pub(crate) use quotas::QuotaUse;
+
 /// Everything that is measured.
 pub(crate) struct Metrics(Registry);
 
@@ -23,6 +29,12 @@ impl Metrics {
         let mut registry = Registry::with_prefix("chancery");
         registry.register_collector(Box::new(LicenseCollector { license, ambient }));
         Self(registry)
+    }
+
+    /// And by this collector.
+    pub(crate) fn with(mut self, collector: impl Collector) -> Self {
+        self.0.register_collector(Box::new(collector));
+        self
     }
 }
 

@@ -123,7 +123,7 @@ impl Folder {
         if !self.file("license.jwe").exists() {
             self.issue_license(&recipient, ambient)?;
         }
-        let sources = wire::license_sources(config, &wire::inventory()?.1)?;
+        let sources = wire::license_sources(config, &wire::inventory(Some(config))?.1)?;
         let license = RunningLicense::read(sources, ambient.now());
         if license.snapshot().status() == LicenseStatus::Expired {
             self.issue_license(&recipient, ambient)?;

@@ -7,6 +7,7 @@ use config::Config;
 use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, Unavailable};
 use identity::Identity;
 use kernel::{Ambient, Principal, TenantId};
+use platform::HandedOn;
 use store::Store;
 use tenancy::{Slug, Tenancy};
 use tokio::{
@@ -14,7 +15,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{metrics::Metrics, notices, wire::Assembly};
+use crate::{
+    metrics::{CoverageGaps, Metrics, QuotaUse},
+    notices,
+    wire::{self, Assembly},
+};
 
 /// How often things that are due by the clock are looked after.
 const UPKEEP: Duration = Duration::from_secs(30);
@@ -22,7 +27,7 @@ const UPKEEP: Duration = Duration::from_secs(30);
 /// How often the audit log is sealed: what is newer can be cut off by whoever owns the database.
 const SEAL: Duration = Duration::from_mins(1);
 
-/// How often the license is looked after: files, the database, and edges in time.
+/// How often the license and what is handed on are looked after: files, the database, and edges in time.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Serves until the process is told to stop; then lets running calls finish and writes what is left of the audit.
@@ -32,6 +37,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     started: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    let quotas = QuotaUse::unknown();
     let api = Api {
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
@@ -41,7 +47,11 @@ pub(crate) async fn serve(
         }),
         tenants: Arc::new(Tenants(assembly.tenancy.clone())),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
-        metrics: Arc::new(Metrics::of(assembly.license.clone(), assembly.ambient.clone())),
+        metrics: Arc::new(
+            Metrics::of(assembly.license.clone(), assembly.ambient.clone())
+                .with(CoverageGaps::of(&assembly.deciding, &wire::providers()))
+                .with(quotas.clone()),
+        ),
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -54,7 +64,16 @@ pub(crate) async fn serve(
     let notices = assembly.license.notices();
     let recording =
         tokio::spawn(notices::record(notices, assembly.recorder.clone(), assembly.ambient.clone()));
-    let licensing = tokio::spawn(look_after_license(assembly.license.clone(), assembly.ambient.clone()));
+    let licensing = tokio::spawn(look_after_license(
+        assembly.license.clone(),
+        assembly.handed_on.clone(),
+        assembly.ambient.clone(),
+    ));
+    let measuring = tokio::spawn(quotas.measure(
+        Arc::clone(&assembly.deciding),
+        assembly.counters.clone(),
+        assembly.ambient.clone(),
+    ));
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
     let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
@@ -65,6 +84,7 @@ pub(crate) async fn serve(
     upkeep.abort();
     sealing.abort();
     licensing.abort();
+    measuring.abort();
     assembly.license.remember(assembly.ambient.now()).await;
     recording.abort();
     assembly.recorder.close().await;
@@ -90,10 +110,11 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-/// The license: what was changed in its files, installed by another replica, or by the clock.
-async fn look_after_license(license: license::RunningLicense, ambient: Ambient) {
+/// The license and what is handed on of it: what was changed in files, by another replica, or by the clock.
+async fn look_after_license(license: license::RunningLicense, handed_on: HandedOn, ambient: Ambient) {
     loop {
         license.tick(ambient.now()).await;
+        handed_on.tick(ambient.now()).await;
         tokio::time::sleep(TICK).await;
     }
 }

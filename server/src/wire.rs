@@ -8,7 +8,7 @@ use config::Config;
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
-    coverage::CoveragePolicy,
+    coverage::{CoveragePolicy, GapMode},
     descriptor::DeploymentShape,
 };
 use envelope::{StateKey, oid::ObjectIdentifier};
@@ -17,9 +17,9 @@ use identity::{Identity, Permissions};
 use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
-use pipeline::{Deciding, Guards, Limits, Parts, column};
-use platform::Platform;
-use quota::{MeteredStore, Providers, SqlCardinality, SqlOutcomes, SqlQuota};
+use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
+use platform::{HandedOn, Platform};
+use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
@@ -29,6 +29,9 @@ pub(crate) struct Assembly {
     pub(crate) bus: Bus,
     pub(crate) ambient: Ambient,
     pub(crate) license: RunningLicense,
+    pub(crate) deciding: Arc<Deciding>,
+    pub(crate) handed_on: HandedOn,
+    pub(crate) counters: Counters,
     pub(crate) log: AuditLog,
     pub(crate) recorder: Recorder,
     pub(crate) outcomes: Arc<SqlOutcomes>,
@@ -41,8 +44,15 @@ pub(crate) struct Assembly {
 
 /// The tables of everything that is mounted below.
 pub(crate) fn migrations() -> Vec<Migration> {
-    [audit::MIGRATIONS, license::MIGRATIONS, quota::MIGRATIONS, identity::MIGRATIONS, tenancy::MIGRATIONS]
-        .concat()
+    [
+        audit::MIGRATIONS,
+        license::MIGRATIONS,
+        quota::MIGRATIONS,
+        identity::MIGRATIONS,
+        tenancy::MIGRATIONS,
+        platform::MIGRATIONS,
+    ]
+    .concat()
 }
 
 /// Opens the configured database.
@@ -54,22 +64,51 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
     Store::open(config.database.url.expose_secret(), options).await.context("failed to open the database")
 }
 
-/// The commands of this program and the catalog they are sold by: known without a configuration.
-pub(crate) fn inventory() -> anyhow::Result<(Arc<Registry>, Arc<Catalog>)> {
+/// Who counts the live things of which quota. Known without a configuration, so that coverage can tell what nobody counts.
+pub(crate) fn providers() -> Providers {
+    Providers::none()
+}
+
+/// The commands of this program and the catalog they are sold by, with what a deployment adds to it.
+pub(crate) fn inventory(config: Option<&Config>) -> anyhow::Result<(Arc<Registry>, Arc<Catalog>)> {
     let registry = Registry::linked().context("the commands of this program do not fit together")?;
-    let catalog = Catalog::linked().context("the catalog of this program does not fit together")?;
+    let catalog = match config {
+        None => Catalog::linked().context("the catalog of this program does not fit together")?,
+        Some(config) => config.catalog()?,
+    };
     Ok((Arc::new(registry), Arc::new(catalog)))
 }
 
+/// How gaps are treated. Where nothing is configured: warned of, and nothing excepted.
+pub(crate) fn coverage_policy(config: Option<&Config>) -> CoveragePolicy {
+    let bare = || CoveragePolicy { gaps: GapMode::Warn, ..CoveragePolicy::strict() };
+    config.map_or_else(bare, Config::coverage_policy)
+}
+
 /// What decisions are made from.
-pub(crate) fn deciding(
-    policy: CoveragePolicy,
-    shape: DeploymentShape,
-    deployment: &str,
-    license: &RunningLicense,
-) -> anyhow::Result<Arc<Deciding>> {
-    let (registry, catalog) = inventory()?;
-    Ok(Arc::new(Deciding::new(registry, catalog, policy, shape, deployment.to_owned(), license.clone())))
+pub(crate) fn deciding(config: Option<&Config>, license: &RunningLicense) -> anyhow::Result<Arc<Deciding>> {
+    let (registry, catalog) = inventory(config)?;
+    let policy = coverage_policy(config);
+    let shape = config.map_or_else(|| DeploymentShape::stating([]), |config| config.deployment.shape.clone());
+    let deployment = config.map_or("unconfigured", |config| &config.deployment.id).to_owned();
+    Ok(Arc::new(Deciding::new(registry, catalog, policy, shape, deployment, license.clone())))
+}
+
+/// Hands on what the database says, as a server would: to look at it. Where the database does not answer, every tenant
+/// inherits the whole license, and standard error says so.
+pub(crate) async fn look_at_entitlements(
+    deciding: &Deciding,
+    store: Result<&Store, &anyhow::Error>,
+    now: Timestamp,
+) {
+    let read = match store {
+        Ok(store) => HandedOn::read(store, now).await.map_err(anyhow::Error::from),
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    };
+    match read {
+        Ok(entitlements) => deciding.hand_on(entitlements),
+        Err(error) => eprintln!("note: baseline and subscriptions are not seen: {error:#}"),
+    }
 }
 
 /// Where licenses come from, by configuration, with the policies under which partners sign for our products.
@@ -118,7 +157,7 @@ pub(crate) async fn start_license(
     store: &Store,
     ambient: &Ambient,
 ) -> anyhow::Result<RunningLicense> {
-    let sources = license_sources(config, &inventory()?.1)?;
+    let sources = license_sources(config, &inventory(Some(config))?.1)?;
     let runtime = &config.license.runtime;
     if runtime.last_good_snapshot_path.is_some() || runtime.last_seen_time_path.is_some() {
         tracing::info!(
@@ -135,8 +174,10 @@ pub(crate) async fn assemble(
     license: RunningLicense,
     ambient: Ambient,
 ) -> anyhow::Result<Assembly> {
-    let deciding =
-        deciding(config.coverage_policy(), config.deployment.shape.clone(), &config.deployment.id, &license)?;
+    let deciding = deciding(Some(config), &license)?;
+    let handed_on = HandedOn::start(store.clone(), Arc::clone(&deciding), ambient.now())
+        .await
+        .context("failed to read what is handed on to tenants")?;
     let registry = Arc::clone(deciding.registry());
 
     let identity = Identity::new(store.clone(), permissions(&registry));
@@ -148,7 +189,11 @@ pub(crate) async fn assemble(
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
-    let quotas: Arc<dyn MeteredStore> = Arc::new(SqlQuota::new(store.clone(), node));
+    let counters = Counters {
+        metered: Arc::new(SqlQuota::new(store.clone(), node)),
+        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, providers())),
+        windows: Limits::STANDARD.windows,
+    };
 
     let sources = license_sources(config, deciding.catalog())?;
     let log = audit_log(store.clone(), &sources);
@@ -159,21 +204,37 @@ pub(crate) async fn assemble(
             Arc::clone(&deciding),
             log.clone(),
             RequestDesk::of(&sources),
-            Arc::clone(&quotas),
+            counters.clone(),
+            providers(),
+            handed_on.clone(),
         ))
         .mount(tenancy.clone());
     let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
     let parts = Parts {
-        deciding,
-        quotas,
-        cardinality: Arc::new(SqlCardinality::new(store.clone(), node, Providers::none())),
+        deciding: Arc::clone(&deciding),
+        quotas: Arc::clone(&counters.metered),
+        cardinality: Arc::clone(&counters.cardinality),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
         guards,
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
-    Ok(Assembly { bus, ambient, license, log, recorder, outcomes, identity, tenancy, store, application })
+    Ok(Assembly {
+        bus,
+        ambient,
+        license,
+        deciding,
+        handed_on,
+        counters,
+        log,
+        recorder,
+        outcomes,
+        identity,
+        tenancy,
+        store,
+        application,
+    })
 }
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says

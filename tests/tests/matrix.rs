@@ -10,6 +10,7 @@ use identity as _;
 use kernel::Registry;
 use pipeline::Matrix;
 use platform as _;
+use quota::Providers;
 use serde_json::Value;
 use tenancy as _;
 
@@ -28,7 +29,7 @@ fn every_edition_allows_what_was_reviewed() {
 #[test]
 fn every_command_stands_where_it_was_reviewed() {
     let (registry, catalog) = linked();
-    let report = pipeline::coverage(&registry, &catalog, &CoveragePolicy::strict());
+    let report = pipeline::coverage(&registry, &catalog, &CoveragePolicy::strict(), &Providers::none());
     assert_eq!(report.to_table(), include_str!("../golden/coverage.txt"));
 }
 

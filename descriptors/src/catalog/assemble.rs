@@ -3,10 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Catalog, ConsumeOn, Feature, Product, QuotaDefinition, ValueType};
-use crate::{
-    descriptor::{EntitlementKey, FeatureKey, KeyError, QuotaKey, QuotaKind},
-    grant::FeatureValue,
-};
+use crate::descriptor::{EntitlementKey, FeatureKey, KeyError, QuotaKey, QuotaKind};
 
 /// A part of the catalog, contributed by a module at link time: `inventory::submit!(CatalogSlice::new("tenancy",
 /// include_str!("../catalog.toml")))`.
@@ -70,8 +67,12 @@ pub enum CatalogError {
         first: String,
     },
     /// An edition refers to something no slice defines.
-    #[error("edition `{edition}` refers to {kind} `{name}`, which no slice defines before it")]
+    #[error(
+        "catalog slice `{source_name}`: edition `{edition}` refers to {kind} `{name}`, which no slice defines before it"
+    )]
     Unknown {
+        /// The slice.
+        source_name: String,
         /// The edition as `{product}/{edition}`.
         edition: String,
         /// Feature, quota or edition.
@@ -80,8 +81,12 @@ pub enum CatalogError {
         name: String,
     },
     /// A value does not fit the type of its feature.
-    #[error("edition `{edition}` gives feature `{feature}` a value that is not {expected:?}")]
+    #[error(
+        "catalog slice `{source_name}`: edition `{edition}` gives feature `{feature}` a value that is not {expected:?}"
+    )]
     ValueType {
+        /// The slice.
+        source_name: String,
         /// The edition as `{product}/{edition}`.
         edition: String,
         /// The feature.
@@ -189,15 +194,17 @@ impl Catalog {
                 catalog.products.insert(product.id.clone(), product);
             }
         }
-        catalog.check_editions()?;
+        catalog.check_editions(&owners)?;
         Ok(catalog)
     }
 
-    fn check_editions(&self) -> Result<(), CatalogError> {
+    fn check_editions(&self, owners: &BTreeMap<String, &str>) -> Result<(), CatalogError> {
         for product in self.products.values() {
             for (place, edition) in product.editions.iter().enumerate() {
                 let name = || format!("{}/{}", product.id, edition.id);
+                let source_name = || owners[&format!("edition {}", name())].to_owned();
                 let unknown = |kind, name_of: &str| CatalogError::Unknown {
+                    source_name: source_name(),
                     edition: name(),
                     kind,
                     name: name_of.to_owned(),
@@ -209,8 +216,9 @@ impl Catalog {
                 }
                 for (key, value) in &edition.features {
                     let feature = self.features.get(key).ok_or_else(|| unknown("feature", key))?;
-                    if !fits(feature.value_type, value) {
+                    if !feature.value_type.takes(value) {
                         return Err(CatalogError::ValueType {
+                            source_name: source_name(),
                             edition: name(),
                             feature: key.clone(),
                             expected: feature.value_type,
@@ -254,18 +262,10 @@ fn is_object_identifier(text: &str) -> bool {
     })
 }
 
-const fn fits(value_type: ValueType, value: &FeatureValue) -> bool {
-    matches!(
-        (value_type, value),
-        (ValueType::Boolean, FeatureValue::Boolean(_))
-            | (ValueType::Quota, FeatureValue::Quota(_))
-            | (ValueType::Config, FeatureValue::Config(_))
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grant::FeatureValue;
 
     const PLATFORM: (&str, &str) = (
         "platform",

@@ -64,6 +64,18 @@ pub enum ValueType {
     Config,
 }
 
+impl ValueType {
+    /// Whether a value is of this type.
+    pub const fn takes(self, value: &FeatureValue) -> bool {
+        matches!(
+            (self, value),
+            (Self::Boolean, FeatureValue::Boolean(_))
+                | (Self::Quota, FeatureValue::Quota(_))
+                | (Self::Config, FeatureValue::Config(_))
+        )
+    }
+}
+
 /// One quota.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -7,6 +7,7 @@ use descriptors::{
     descriptor::{LicenseDescriptor, MalformedDescriptor, QuotaKind},
 };
 use kernel::{Entry, Registry};
+use quota::Providers;
 use resolver::Described;
 
 /// What a command's author stated about licensing.
@@ -27,11 +28,17 @@ pub(crate) const fn gap(described: Described<'_>) -> Option<Reason> {
     }
 }
 
-/// Where every command stands, and what should be looked at (semantics section 8). Needs no server and no database.
-pub fn coverage(registry: &Registry, catalog: &Catalog, policy: &CoveragePolicy) -> CoverageReport {
+/// Where every command stands, and what should be looked at (semantics section 8), in a program with these providers of
+/// counts. Needs no server and no database.
+pub fn coverage(
+    registry: &Registry,
+    catalog: &Catalog,
+    policy: &CoveragePolicy,
+    providers: &Providers,
+) -> CoverageReport {
     let commands: Vec<_> = registry.entries().map(|(_, entry)| command_coverage(entry, policy)).collect();
     let mut findings: Vec<_> =
-        registry.entries().flat_map(|(_, entry)| command_findings(entry, catalog)).collect();
+        registry.entries().flat_map(|(_, entry)| command_findings(entry, catalog, providers)).collect();
     // A gap that is meant is in the report, but nothing to look at.
     findings.retain(|finding| !is_gap(finding.kind) || policy.allowlisted(&finding.subject).is_none());
     findings.extend(duplicate_keys(registry));
@@ -78,7 +85,7 @@ fn command_coverage(entry: &Entry, policy: &CoveragePolicy) -> CommandCoverage {
     }
 }
 
-fn command_findings(entry: &Entry, catalog: &Catalog) -> Vec<Finding> {
+fn command_findings(entry: &Entry, catalog: &Catalog, providers: &Providers) -> Vec<Finding> {
     let id = entry.id().as_str();
     let finding = |kind, message: String| Finding { kind, subject: id.to_owned(), message };
     match described(entry) {
@@ -99,6 +106,7 @@ fn command_findings(entry: &Entry, catalog: &Catalog) -> Vec<Finding> {
                     let message = format!("requires feature `{key}`, which the catalog does not list");
                     finding(FindingKind::UnknownFeatureKey, message)
                 });
+            let counts = |key: &str| providers.keys().any(|counted| counted == key);
             let quotas = descriptor.quotas().iter().filter_map(|quota| {
                 let key = quota.key;
                 match catalog.quota(key) {
@@ -110,12 +118,14 @@ fn command_findings(entry: &Entry, catalog: &Catalog) -> Vec<Finding> {
                         FindingKind::UnknownQuotaKey,
                         format!("counts against quota `{key}` as another kind than the catalog lists"),
                     )),
-                    Some(_) if quota.kind == QuotaKind::Cardinality => Some(finding(
-                        FindingKind::MissingCardinalityProvider,
-                        format!(
-                            "nothing in this build counts quota `{key}`, so the command is always denied"
-                        ),
-                    )),
+                    Some(_) if quota.kind == QuotaKind::Cardinality && !counts(key.as_str()) => {
+                        Some(finding(
+                            FindingKind::MissingCardinalityProvider,
+                            format!(
+                                "nothing in this build counts quota `{key}`, so the command is always denied"
+                            ),
+                        ))
+                    }
                     Some(_) => None,
                 }
             });

@@ -179,12 +179,18 @@ impl Deciding {
         self.world.store(Arc::new(World { snapshot, version, entitlements, tables }));
     }
 
+    /// The verdicts under a license that may be another than the present one.
+    pub(crate) fn tables(&self, snapshot: &Snapshot, entitlements: &Entitlements) -> Tables {
+        let ground = self.ground(snapshot, entitlements);
+        Tables::compile(&mut compiler(&self.registry, &self.descriptions, ground), entitlements)
+    }
+
     /// A compiler is replaced whole or not at all, so one that a panic left behind is sound.
     fn changing(&self) -> MutexGuard<'_, Compiler> {
         self.compiler.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ground<'a>(&'a self, snapshot: &'a Snapshot, entitlements: &'a Entitlements) -> Ground<'a> {
+    pub(crate) fn ground<'a>(&'a self, snapshot: &'a Snapshot, entitlements: &'a Entitlements) -> Ground<'a> {
         Ground {
             shape: &self.shape,
             policy: &self.policy,

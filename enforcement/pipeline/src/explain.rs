@@ -1,13 +1,16 @@
+use std::borrow::Cow;
+
 use descriptors::{denial::Reason, grant::LicenseStatus};
 use kernel::{CommandIndex, TenantId};
 use resolver::{Exemption, Remedy, Step, Verdict, explain};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::Deciding;
 
 /// A decision with everything that led to it, for people and machines (semantics 2.8). It names keys, rules and
 /// features, so it is for operators; it holds no license bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplanationView {
     /// The command.
@@ -16,10 +19,10 @@ pub struct ExplanationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
     /// `ALLOWED`, `EXEMPT` or `DENIED`.
-    pub verdict: &'static str,
+    pub verdict: Cow<'static, str>,
     /// Why the license was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub exemption: Option<&'static str>,
+    pub exemption: Option<Cow<'static, str>>,
     /// Why it was denied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -44,7 +47,7 @@ impl ExplanationView {
     #[must_use]
     pub fn redacted(self) -> Self {
         let mut view = Self { tenant: None, license_id: None, ..self };
-        if view.exemption == Some(Exemption::Allowlisted.as_str()) {
+        if view.exemption.as_deref() == Some(Exemption::Allowlisted.as_str()) {
             // Its reason is free text.
             "an allowlist entry".clone_into(&mut view.because);
             for step in view.steps.iter_mut().filter(|step| step.decided) {
@@ -80,8 +83,8 @@ impl Deciding {
         ExplanationView {
             command: self.registry().entry(command).id().as_str().to_owned(),
             tenant,
-            verdict,
-            exemption,
+            verdict: verdict.into(),
+            exemption: exemption.map(Cow::Borrowed),
             reason,
             because: explanation.decision.because.to_string(),
             license_status: snapshot.status(),

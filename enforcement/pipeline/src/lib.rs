@@ -12,10 +12,12 @@ mod calls;
 mod column;
 mod coverage;
 mod deciding;
+mod effective;
 mod explain;
 mod gaps;
 mod gates;
 mod matrix;
+mod quotas;
 mod refusal;
 mod simulate;
 mod world;
@@ -23,9 +25,13 @@ mod world;
 pub use column::{Column, ColumnError, Guards, Limits, Parts, column};
 pub use coverage::{coverage, described};
 pub use deciding::Deciding;
+pub use effective::{EffectiveSet, SubscriptionPreview};
 pub use explain::ExplanationView;
 pub use gaps::{WouldBeDenied, WouldBeDeniedCommand};
 pub use matrix::{Matrix, MatrixCell, MatrixLimit, MatrixRow, matrix};
+pub use quotas::{Counters, QuotaScope, QuotaView};
 pub use refusal::denial;
-pub use simulate::{CommandChange, LostFeature, QuotaChange, SimulatedDecision, Simulation, recorded_usage};
+pub use simulate::{
+    CommandChange, LostFeature, QuotaChange, SimulatedDecision, Simulation, TenantChanges, recorded_usage,
+};
 pub use world::{Entitlements, Tables};

@@ -10,14 +10,14 @@ use descriptors::{
     grant::{Ceiling, FeatureValue, Grant, LicenseStatus},
 };
 use jiff::Timestamp;
-use kernel::CommandIndex;
+use kernel::{CommandIndex, TenantId};
 use license::Snapshot;
 use quota::{Limit, MeteredStore, Period, QuotaError};
-use resolver::{Baseline, Described, Question, Verdict, decide};
+use resolver::{Decision, Described, Verdict, decide};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Deciding;
+use crate::{Deciding, Entitlements, Tables};
 
 /// What another license would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,14 +27,27 @@ pub struct Simulation {
     pub status_before: LicenseStatus,
     /// The state that the other license would have.
     pub status_after: LicenseStatus,
-    /// Commands that are decided otherwise, by id.
+    /// Commands that are decided otherwise for whoever has no subscription, by id.
     pub commands: Vec<CommandChange>,
     /// How many commands are decided as before.
     pub unchanged_commands: usize,
+    /// What changes otherwise for a tenant that has a subscription, by tenant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<TenantChanges>,
     /// Features that are lost, by key.
     pub lost_features: Vec<LostFeature>,
     /// Quotas whose limit changes, or whose recorded use is above the new limit, by key.
     pub quotas: Vec<QuotaChange>,
+}
+
+/// What changes for one tenant, where it is not what changes for all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantChanges {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Commands that are decided otherwise, by id.
+    pub commands: Vec<CommandChange>,
 }
 
 /// A command that is decided otherwise.
@@ -94,62 +107,34 @@ pub struct QuotaChange {
 impl Simulation {
     /// Whether somebody would lose something: a command, a feature, or room in a quota that is used.
     pub fn takes_away(&self) -> bool {
-        self.commands.iter().any(|change| change.before.runs && !change.after.runs)
+        let of_tenants = self.tenants.iter().flat_map(|tenant| &tenant.commands);
+        self.commands.iter().chain(of_tenants).any(|change| change.before.runs && !change.after.runs)
             || !self.lost_features.is_empty()
             || self.quotas.iter().any(|quota| quota.exceeded)
     }
 }
 
 impl Deciding {
-    /// What changes from one license to another. `recorded` is what the platform uses of each quota, by key.
+    /// What changes from one license to another, with the baseline and the subscriptions as they are. `recorded` is what
+    /// the platform uses of each quota, by key.
     pub fn simulate(
         &self,
         before: &Snapshot,
         after: &Snapshot,
         recorded: &BTreeMap<String, u64>,
     ) -> Simulation {
-        let mut commands = Vec::new();
-        let mut unchanged_commands = 0;
-        for (index, entry) in self.registry().entries() {
-            let (old, new) = (self.decision(index, before), self.decision(index, after));
-            if (old.runs, old.reason) == (new.runs, new.reason) {
-                unchanged_commands += 1;
-            } else {
-                commands.push(CommandChange {
-                    command: entry.id().as_str().to_owned(),
-                    before: old,
-                    after: new,
-                });
-            }
-        }
-        commands.sort_by(|one, other| one.command.cmp(&other.command));
+        let world = self.world();
+        let sides = Sides::new(self, before, after, &world.entitlements);
+        let commands = sides.changes(None);
         Simulation {
             status_before: before.status(),
             status_after: after.status(),
+            unchanged_commands: self.registry().len() - commands.len(),
             commands,
-            unchanged_commands,
+            tenants: sides.tenants(),
             lost_features: self.lost_features(before, after),
             quotas: self.quota_changes(before, after, recorded),
         }
-    }
-
-    fn decision(&self, command: CommandIndex, snapshot: &Snapshot) -> SimulatedDecision {
-        // For the platform: what single tenants have subscribed to lies within the ceiling, whichever it is.
-        let decision = decide(&Question {
-            command: self.registry().entry(command).id().as_str(),
-            described: self.described(command),
-            shape: self.shape(),
-            policy: self.policy(),
-            ceiling: snapshot.ceiling(),
-            baseline: Baseline::WholeCeiling,
-            additions: None,
-            catalog: self.catalog(),
-        });
-        let reason = match decision.verdict {
-            Verdict::Denied(reason) => Some(reason),
-            Verdict::Allowed | Verdict::Exempt(_) => None,
-        };
-        SimulatedDecision { runs: reason.is_none(), reason, because: decision.because.to_string() }
     }
 
     fn lost_features(&self, before: &Snapshot, after: &Snapshot) -> Vec<LostFeature> {
@@ -193,6 +178,78 @@ impl Deciding {
         });
         changes.collect()
     }
+}
+
+/// The verdicts under two licenses, with the same things handed on.
+struct Sides<'s> {
+    deciding: &'s Deciding,
+    entitlements: &'s Entitlements,
+    before: (&'s Snapshot, Tables),
+    after: (&'s Snapshot, Tables),
+}
+
+impl<'s> Sides<'s> {
+    fn new(
+        deciding: &'s Deciding,
+        before: &'s Snapshot,
+        after: &'s Snapshot,
+        entitlements: &'s Entitlements,
+    ) -> Self {
+        let tables = |snapshot: &'s Snapshot| (snapshot, deciding.tables(snapshot, entitlements));
+        Self { deciding, entitlements, before: tables(before), after: tables(after) }
+    }
+
+    fn verdicts(&self, command: CommandIndex, tenant: Option<TenantId>) -> (Verdict, Verdict) {
+        let verdict = |tables: &Tables| tables.of(tenant).verdict(command.get());
+        (verdict(&self.before.1), verdict(&self.after.1))
+    }
+
+    /// Of a tenant only what is not so for all.
+    fn changes(&self, tenant: Option<TenantId>) -> Vec<CommandChange> {
+        let mut changes = Vec::new();
+        for (index, entry) in self.deciding.registry().entries() {
+            let (old, new) = self.verdicts(index, tenant);
+            if outcome(old) == outcome(new) || tenant.is_some() && (old, new) == self.verdicts(index, None) {
+                continue;
+            }
+            let told = |snapshot: &Snapshot| {
+                let ground = self.deciding.ground(snapshot, self.entitlements);
+                let (id, additions) = (entry.id().as_str(), self.entitlements.additions(tenant));
+                short(decide(&ground.ask(id, self.deciding.described(index), additions)))
+            };
+            changes.push(CommandChange {
+                command: entry.id().as_str().to_owned(),
+                before: told(self.before.0),
+                after: told(self.after.0),
+            });
+        }
+        changes.sort_by(|one, other| one.command.cmp(&other.command));
+        changes
+    }
+
+    fn tenants(&self) -> Vec<TenantChanges> {
+        let changed = self.entitlements.tenants().filter_map(|(tenant, _)| {
+            let commands = self.changes(Some(tenant));
+            (!commands.is_empty()).then_some(TenantChanges { tenant, commands })
+        });
+        let mut changed: Vec<_> = changed.collect();
+        changed.sort_by_key(|it| it.tenant);
+        changed
+    }
+}
+
+/// Whether a command runs, and why not. That one reason to run takes the place of another is no change.
+const fn outcome(verdict: Verdict) -> Option<Reason> {
+    match verdict {
+        Verdict::Denied(reason) => Some(reason),
+        Verdict::Allowed | Verdict::Exempt(_) => None,
+    }
+}
+
+/// A decision, in short.
+pub(crate) fn short(decision: Decision<'_>) -> SimulatedDecision {
+    let reason = outcome(decision.verdict);
+    SimulatedDecision { runs: reason.is_none(), reason, because: decision.because.to_string() }
 }
 
 /// What the platform uses of every metered quota in the window that runs now, by key. Windows are anchored at the start of

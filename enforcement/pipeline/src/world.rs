@@ -40,6 +40,11 @@ impl Entitlements {
         self
     }
 
+    /// The tenants that subscribed to something, with what that is.
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = (TenantId, &Grant)> {
+        self.additions.iter().map(|(tenant, additions)| (*tenant, additions.as_ref()))
+    }
+
     pub(crate) fn handed_on(&self) -> Baseline<'_> {
         self.baseline.as_deref().map_or(Baseline::WholeCeiling, Baseline::Only)
     }

@@ -6,7 +6,8 @@ use descriptors::{
     descriptor::{DescriptorError, EntitlementKey, FeatureKey, ProtectionMode},
     grant::{CeilingUnavailable, Pattern},
 };
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// An answer and what determined it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,7 +61,7 @@ impl Exemption {
 }
 
 /// Where an entitlement or a rule is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
     /// The license.

@@ -1,4 +1,7 @@
-use serde::Serialize;
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Decision, Question, Remedy,
@@ -19,13 +22,13 @@ pub struct Explanation<'a> {
 }
 
 /// One step of the decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// Its number in semantics 2.2.
     pub number: usize,
     /// What it asks.
-    pub asks: &'static str,
+    pub asks: Cow<'static, str>,
     /// What it found.
     pub found: String,
     /// Whether it decided.
@@ -38,7 +41,7 @@ pub fn explain<'a>(question: &Question<'a>) -> Explanation<'a> {
     let decision = walk(question, &mut |place, found| {
         steps.push(Step {
             number: place + 1,
-            asks: STEPS[place],
+            asks: STEPS[place].into(),
             found: found.map_or_else(|| "yes".to_owned(), |because| because.to_string()),
             decided: false,
         });
@@ -46,7 +49,7 @@ pub fn explain<'a>(question: &Question<'a>) -> Explanation<'a> {
     let place = steps.len();
     steps.push(Step {
         number: place + 1,
-        asks: STEPS.get(place).copied().unwrap_or(LAST_STEP),
+        asks: STEPS.get(place).copied().unwrap_or(LAST_STEP).into(),
         found: decision.because.to_string(),
         decided: true,
     });

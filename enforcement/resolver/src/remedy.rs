@@ -8,12 +8,13 @@ use descriptors::{
     descriptor::{LicenseDescriptor, QuotaKind},
     grant::{Ceiling, CeilingUnavailable, FeatureValue, Grant, Pattern, ProductGrant},
 };
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{Baseline, Because, Decision, Described, Question, Source, Verdict, decide};
 
 /// Changes that together would allow the command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Remedy {
     /// All of them are needed. Most often it is one.
@@ -21,7 +22,7 @@ pub struct Remedy {
 }
 
 /// A change to what is held, sold or described.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "change", rename_all = "camelCase")]
 pub enum Change {
     /// Install a license that is in force.

@@ -3,16 +3,29 @@
 //! Its commands are not licensed. Whoever has no license, or an expired one, must be able to see that and to renew it.
 
 pub mod audit;
+pub mod baseline;
 pub mod coverage;
+pub mod decisions;
+pub mod entitlements;
+pub mod features;
 pub mod license;
 pub mod license_request;
+pub mod products;
+pub mod quotas;
+pub mod subscriptions;
+
+mod handed_on;
+mod terms;
 
 use std::{fmt, sync::Arc};
 
 use ::license::{InstallError, RequestDesk, RequestingError};
-use ::quota::{MeteredStore, QuotaError};
-use pipeline::Deciding;
+use ::quota::{Providers, QuotaError};
+use pipeline::{Counters, Deciding};
 use sdk::prelude::*;
+
+pub use handed_on::{HandedOn, HandedOnError};
+pub use terms::{ProductTerms, Terms, TermsError};
 
 sdk::catalog!("../catalog.toml");
 
@@ -22,8 +35,19 @@ pub const LICENSE_READ: Permission = Permission::new("license.read");
 pub const LICENSE_WRITE: Permission = Permission::new("license.write");
 /// See which commands are covered.
 pub const COVERAGE_READ: Permission = Permission::new("coverage.read");
+/// See what is sold, what is handed on, and how far it is used.
+pub const ENTITLEMENTS_READ: Permission = Permission::new("entitlements.read");
+/// Change what is handed on.
+pub const ENTITLEMENTS_WRITE: Permission = Permission::new("entitlements.write");
 /// See what happened.
 pub const AUDIT_READ: Permission = Permission::new("audit.read");
+
+/// The tables of this module.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 20_261_124_000_500,
+    name: "entitlements",
+    sql: include_str!("../migrations/20261124_000500_entitlements.sql"),
+}];
 
 /// The module.
 #[derive(Clone)]
@@ -31,18 +55,23 @@ pub struct Platform {
     deciding: Arc<Deciding>,
     log: ::audit::AuditLog,
     desk: RequestDesk,
-    quotas: Arc<dyn MeteredStore>,
+    counters: Counters,
+    providers: Providers,
+    handed_on: HandedOn,
 }
 
 impl Platform {
-    /// Over what this process decides from, the log it writes, the desk where licenses are asked for, and what is counted.
+    /// Over what this process decides from, the log it writes, the desk where licenses are asked for, where quotas are
+    /// counted and by whom, and what is handed on.
     pub const fn new(
         deciding: Arc<Deciding>,
         log: ::audit::AuditLog,
         desk: RequestDesk,
-        quotas: Arc<dyn MeteredStore>,
+        counters: Counters,
+        providers: Providers,
+        handed_on: HandedOn,
     ) -> Self {
-        Self { deciding, log, desk, quotas }
+        Self { deciding, log, desk, counters, providers, handed_on }
     }
 }
 
@@ -73,6 +102,27 @@ pub enum PlatformError {
     /// There is no request.
     #[error(transparent)]
     Request(#[from] RequestingError),
+    /// What is handed on cannot be read, or not be changed.
+    #[error(transparent)]
+    HandedOn(#[from] HandedOnError),
+    /// Terms that name things which this build does not know.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
+    /// A window of validity in which there is no instant.
+    #[error("`notAfter` is not after `notBefore`")]
+    EmptyWindow,
+    /// Someone else changed it since it was seen.
+    #[error("it was changed meanwhile: its revision is {present} now")]
+    ChangedMeanwhile {
+        /// The revision that is there.
+        present: i64,
+    },
+    /// A tenant without a subscription.
+    #[error("tenant `{0}` has no subscription")]
+    NoSubscription(TenantId),
+    /// A question about a command that this build does not have.
+    #[error("there is no command `{0}`")]
+    UnknownCommand(String),
     /// A renewal of nothing.
     #[error("there is no license to renew")]
     NothingToRenew,
@@ -81,7 +131,12 @@ pub enum PlatformError {
 impl Problem for PlatformError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Store(_) | Self::Quota(_) => "internal",
+            Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) => "internal",
+            Self::Terms(_) => "unknown_entitlement",
+            Self::EmptyWindow => "empty_window",
+            Self::ChangedMeanwhile { .. } => "changed_meanwhile",
+            Self::NoSubscription(_) => "no_subscription",
+            Self::UnknownCommand(_) => "unknown_command",
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => "license_not_usable",
                 InstallError::Conflict => "license_changed_meanwhile",
@@ -103,7 +158,10 @@ impl Problem for PlatformError {
 
     fn category(&self) -> Category {
         match self {
-            Self::Store(_) | Self::Quota(_) => Category::Internal,
+            Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) => Category::Internal,
+            Self::Terms(_) | Self::EmptyWindow => Category::Validation,
+            Self::ChangedMeanwhile { .. } => Category::Conflict,
+            Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => Category::Validation,
                 InstallError::Conflict

@@ -16,7 +16,7 @@ use serde_json::Map;
 use store::{Options, Store};
 use tempfile::TempDir;
 
-use crate::Testkit;
+use crate::{Ground, Testkit};
 
 const INSTALLATION: &str = "testkit";
 const DAYS: i64 = 30;
@@ -58,7 +58,8 @@ impl Bench {
             INSTALLATION.to_owned(),
             license.clone(),
         ));
-        let door = registry.open((testkit.mount)(&store)).expect("every linked module, mounted");
+        let ground = Ground { store: store.clone(), deciding: Arc::clone(&deciding), now: testkit.now() };
+        let door = registry.open((testkit.mount)(ground).await).expect("every linked module, mounted");
         let parts = Parts {
             deciding: Arc::clone(&deciding),
             quotas: Arc::new(MemoryQuota::new()),

@@ -43,7 +43,7 @@
 mod bench;
 mod clock;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc};
 
 use audit::Event;
 use descriptors::{
@@ -69,7 +69,7 @@ use crate::clock::TestClock;
 
 pub use descriptors::denial::Reason;
 
-type Mount = Arc<dyn Fn(&Store) -> Modules + Send + Sync>;
+type Mount = Arc<dyn Fn(Ground) -> Pin<Box<dyn Future<Output = Modules> + Send>> + Send + Sync>;
 type MakeGuard = Arc<dyn Fn() -> Arc<dyn Guard> + Send + Sync>;
 type MakeCommands = Arc<dyn Fn() -> Commands + Send + Sync>;
 
@@ -89,6 +89,17 @@ pub struct Testkit {
     permissions: BTreeSet<&'static str>,
     tenant: TenantId,
     bench: OnceCell<Bench>,
+}
+
+/// What modules are constructed on.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    /// A fresh database, with the migrations in it.
+    pub store: Store,
+    /// What decisions are made from.
+    pub deciding: Arc<Deciding>,
+    /// The present instant of the test.
+    pub now: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,10 +154,21 @@ impl Testkit {
         migrations: &'static [Migration],
         mount: impl Fn(&Store) -> Modules + Send + Sync + 'static,
     ) -> Self {
+        Self::over(migrations, move |ground| {
+            let modules = mount(&ground.store);
+            async move { modules }
+        })
+    }
+
+    /// The same over modules that need more than a database, or wait for something when they are constructed.
+    pub fn over<M: Future<Output = Modules> + Send + 'static>(
+        migrations: &'static [Migration],
+        mount: impl Fn(Ground) -> M + Send + Sync + 'static,
+    ) -> Self {
         let clock = TestClock::at("2026-01-15T12:00:00Z".parse().expect("an instant"));
         Self {
             migrations,
-            mount: Arc::new(mount),
+            mount: Arc::new(move |ground| Box::pin(mount(ground))),
             commands: Arc::new(Commands::none),
             guards: Vec::new(),
             providers: Providers::none(),

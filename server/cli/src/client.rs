@@ -62,6 +62,16 @@ impl Server {
         self.send(command, input, None, None).await
     }
 
+    /// The same on behalf of a tenant, named by its slug.
+    pub async fn call_for(
+        &self,
+        tenant: Option<&str>,
+        command: &str,
+        input: &Value,
+    ) -> anyhow::Result<Option<Value>> {
+        self.send(command, input, tenant, None).await
+    }
+
     async fn send(
         &self,
         command: &str,

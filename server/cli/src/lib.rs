@@ -48,6 +48,8 @@ pub enum Command {
     /// Ask for licenses, look at them, compare them, and install them
     #[command(subcommand)]
     License(License),
+    /// Show how far quotas are used: of the whole platform, and of one tenant
+    Quota(Quota),
     /// Call a command of a running server
     Invoke(Invoke),
     /// Bring the database's schema up to date
@@ -148,9 +150,15 @@ pub struct Explain {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub config: ConfigFile,
+    /// Decide for this tenant, with its subscription; for the platform when not stated
+    #[arg(long, value_name = "SLUG")]
+    pub tenant: Option<String>,
     /// Decide under this license instead of the configured one
     #[arg(long, value_name = "FILE")]
     pub license: Option<PathBuf>,
+    /// Leave out ids of tenant and license, and texts that an operator wrote: fit for a support ticket
+    #[arg(long)]
+    pub redacted: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -178,6 +186,20 @@ pub struct Doctor {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub config: ConfigFile,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `chancery quota`
+#[derive(Debug, Args)]
+pub struct Quota {
+    /// The tenant whose quotas to show beside the platform's; the operator's own when not stated
+    #[arg(long, value_name = "SLUG")]
+    pub tenant: Option<String>,
+    /// The file that says which server and holds the token, as `quickstart` writes it
+    #[arg(long, env = "CHANCERY_CREDENTIALS", value_name = "FILE")]
+    pub credentials: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -8,7 +8,9 @@ use descriptors::{
     denial::Reason,
 };
 use license::{Diff, LicenseProjection};
-use pipeline::{CommandChange, ExplanationView, QuotaChange, SimulatedDecision, Simulation};
+use pipeline::{
+    CommandChange, ExplanationView, QuotaChange, QuotaScope, QuotaView, SimulatedDecision, Simulation,
+};
 use serde::Serialize;
 
 /// Prints a value as indented JSON.
@@ -76,7 +78,7 @@ fn verdict(command: &CommandCoverage) -> String {
 
 /// The ladder of a decision, with the step that decided marked.
 pub fn explanation(view: &ExplanationView) -> String {
-    let answer = view.reason.map(Reason::as_str).or(view.exemption);
+    let answer = view.reason.map(Reason::as_str).or(view.exemption.as_deref());
     let mut text = format!("{}: {}", view.command, view.verdict);
     if let Some(answer) = answer {
         text += &format!(" ({answer})");
@@ -176,14 +178,14 @@ pub fn simulation(simulation: &Simulation) -> String {
     ] {
         let is_one = |it: &&CommandChange| (it.before.runs, it.after.runs) == (before, after);
         let changes = simulation.commands.iter().filter(is_one);
-        let lines: Vec<_> = changes
-            .map(|it| {
-                format!("  {:<40} {} -> {}\n", it.command, verdict_of(&it.before), verdict_of(&it.after))
-            })
-            .collect();
+        let lines: Vec<_> = changes.map(command_change).collect();
         if !lines.is_empty() {
             text += &format!("\n{heading}\n{}", lines.concat());
         }
+    }
+    for tenant in &simulation.tenants {
+        text += &format!("\nfor tenant {}\n", tenant.tenant);
+        text += &tenant.commands.iter().map(command_change).collect::<String>();
     }
     if !simulation.lost_features.is_empty() {
         text += "\nfeatures lost\n";
@@ -205,6 +207,10 @@ pub fn simulation(simulation: &Simulation) -> String {
     text
 }
 
+fn command_change(change: &CommandChange) -> String {
+    format!("  {:<40} {} -> {}\n", change.command, verdict_of(&change.before), verdict_of(&change.after))
+}
+
 fn verdict_of(decision: &SimulatedDecision) -> String {
     match decision.reason {
         Some(reason) => format!("{reason} ({})", decision.because),
@@ -222,4 +228,30 @@ fn quota_change(quota: &QuotaChange) -> String {
         limit(quota.limit_before),
         limit(quota.limit_after)
     )
+}
+
+/// How far quotas are used.
+pub fn quotas(quotas: &[QuotaView]) -> String {
+    let mut rows = table(&["quota", "scope", "used", "reserved", "limit", "window", "resets", "runs out"]);
+    for quota in quotas {
+        let number =
+            |value: Option<u64>, none: &str| value.map_or_else(|| none.to_owned(), |it| it.to_string());
+        let instant = |value: Option<jiff::Timestamp>| value.map(|it| it.to_string()).unwrap_or_default();
+        let scope = match quota.scope {
+            QuotaScope::Platform => "platform",
+            QuotaScope::Tenant => "tenant",
+        };
+        let runs_out = if quota.at_cap { "now".to_owned() } else { instant(quota.runs_out_at) };
+        rows.add_row([
+            quota.quota_key.clone(),
+            scope.to_owned(),
+            number(quota.used, "not counted"),
+            number(quota.reserved, ""),
+            number(quota.limit, "unlimited"),
+            quota.window.clone().unwrap_or_default(),
+            instant(quota.window_end),
+            runs_out,
+        ]);
+    }
+    format!("{rows}\n")
 }

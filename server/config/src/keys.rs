@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Integer,
     Boolean,
     Texts,
+    Paths,
     /// A list of sections, which the environment cannot spell.
     Sections,
 }
@@ -57,12 +58,17 @@ impl<'s> Place<'s> {
             Some("integer") => Kind::Integer,
             Some("boolean") => Kind::Boolean,
             Some("array") => match self.own("items").and_then(|items| items.get("type")).and_then(single) {
+                Some("string") if self.is_of_paths() => Kind::Paths,
                 Some("string") => Kind::Texts,
                 _ => Kind::Sections,
             },
             _ if self.own("format").is_some_and(|format| format == "path") => Kind::Path,
             _ => Kind::Text,
         }
+    }
+
+    fn is_of_paths(self) -> bool {
+        self.own("items").and_then(|items| items.get("format")).is_some_and(|format| format == "path")
     }
 
     /// A keyword of the schema here; an optional section states it in the branch beside `null`.

@@ -29,11 +29,13 @@
 //! **Invariant: a key that is not known refuses to load**, naming the key and the line or variable it stands in; so does
 //! a value of another type. No error repeats the value of a secret.
 
+mod catalog;
 mod error;
 mod keys;
 mod load;
 mod section;
 
+pub use catalog::CatalogFiles;
 pub use error::{ConfigError, Origin};
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,

@@ -114,7 +114,7 @@ impl Setting {
                 Ok(value) if value.get_ref().is_integer() => Ok(value.into_inner()),
                 _ => Err(self.refused(format!("expected an integer, found `{text}`"))),
             },
-            Kind::Texts => {
+            Kind::Texts | Kind::Paths => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 let items = items.map(|item| Spanned::new(span.clone(), DeValue::String(item.into())));
                 Ok(DeValue::Array(items.collect()))
@@ -158,6 +158,13 @@ fn anchor(table: &mut DeTable<'_>, place: Place<'_>, folder: &Path) {
             DeValue::Table(section) => anchor(section, place, folder),
             DeValue::String(path) if place.kind() == Kind::Path => {
                 *path = folder.join(&**path).to_string_lossy().into_owned().into();
+            }
+            DeValue::Array(paths) if place.kind() == Kind::Paths => {
+                for path in paths.iter_mut() {
+                    if let DeValue::String(path) = path.get_mut() {
+                        *path = folder.join(&**path).to_string_lossy().into_owned().into();
+                    }
+                }
             }
             _ => {}
         }

@@ -23,6 +23,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
+use crate::CatalogFiles;
+
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -37,6 +39,9 @@ pub struct Config {
     /// What it is allowed.
     #[serde(default)]
     pub license: License,
+    /// What it sells of its own.
+    #[serde(default)]
+    pub catalog: CatalogFiles,
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,

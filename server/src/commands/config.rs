@@ -20,7 +20,7 @@ pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<bool> {
 fn check(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
     let config = crate::load(file)?;
     crate::log_filter(&config)?;
-    wire::license_sources(&config, &wire::inventory()?.1)?;
+    wire::license_sources(&config, &wire::inventory(Some(&config))?.1)?;
     let facts = facts(file, &config);
     if json {
         print::json(&facts)?;

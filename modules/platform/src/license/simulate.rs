@@ -24,7 +24,7 @@ impl Handle<SimulateLicense> for Platform {
         let present = deciding.license().snapshot();
         let candidate = deciding.license().as_if_installed(command.license.expose(), now).await;
         let recorded =
-            recorded_usage(deciding.catalog(), self.quotas.as_ref(), present.anchor(), now).await?;
+            recorded_usage(deciding.catalog(), self.counters.metered.as_ref(), present.anchor(), now).await?;
         Ok(deciding.simulate(&present, &candidate, &recorded))
     }
 }

@@ -61,7 +61,7 @@ impl Handle<ShowLicenseStatus> for Platform {
     ) -> Result<LicenseStatusProjection, PlatformError> {
         let (snapshot, now) = (self.deciding.license().snapshot(), cx.now());
         let catalog = self.deciding.catalog();
-        let recorded = recorded_usage(catalog, self.quotas.as_ref(), snapshot.anchor(), now).await;
+        let recorded = recorded_usage(catalog, self.counters.metered.as_ref(), snapshot.anchor(), now).await;
         // Whoever looks at the license because something is wrong must get an answer.
         let recorded = recorded
             .inspect_err(|error| tracing::warn!(%error, "failed to read what is used of the quotas"))

@@ -13,7 +13,9 @@ pub(super) fn configuration(file: &ConfigFile) -> Finding<(Config, Sources)> {
                 the keys";
     let config = crate::load(file).map_err(|error| Trouble::new(format!("{error:#}"), mend))?;
     crate::log_filter(&config).map_err(|error| Trouble::new(error.to_string(), mend))?;
-    let sources = wire::inventory().and_then(|(_, catalog)| wire::license_sources(&config, &catalog));
+    config.catalog().map_err(|error| Trouble::new(error.to_string(), mend))?;
+    let sources =
+        wire::inventory(Some(&config)).and_then(|(_, catalog)| wire::license_sources(&config, &catalog));
     let damaged = "this program is damaged: take a sound build of it";
     let sources = sources.map_err(|error| Trouble::new(format!("{error:#}"), damaged))?;
     let place = file

@@ -13,7 +13,7 @@ use crate::wire;
 
 pub(super) fn run(args: &cli::Diff) -> anyhow::Result<bool> {
     let config = crate::load(&args.config)?;
-    let catalog = catalog()?;
+    let catalog = catalog(&config)?;
     let sources = wire::license_sources(&config, &catalog)?;
     let now = Ambient::system().now();
     let (old, new) = (open(&sources, &args.old, now)?, open(&sources, &args.new, now)?);

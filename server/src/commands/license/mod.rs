@@ -34,7 +34,7 @@ pub(crate) async fn run(command: License) -> anyhow::Result<bool> {
 
 /// The license that a file would be under this configuration: a vendor's, or else one for development.
 pub(crate) fn candidate(config: &Config, file: &Path, now: Timestamp) -> anyhow::Result<RunningLicense> {
-    candidate_of(wire::license_sources(config, catalog()?.as_ref())?, file, now)
+    candidate_of(wire::license_sources(config, catalog(config)?.as_ref())?, file, now)
 }
 
 fn candidate_of(configured: Sources, file: &Path, now: Timestamp) -> anyhow::Result<RunningLicense> {
@@ -49,8 +49,8 @@ fn candidate_of(configured: Sources, file: &Path, now: Timestamp) -> anyhow::Res
     Ok(sold)
 }
 
-fn catalog() -> anyhow::Result<std::sync::Arc<Catalog>> {
-    Ok(wire::inventory()?.1)
+fn catalog(config: &Config) -> anyhow::Result<std::sync::Arc<Catalog>> {
+    Ok(wire::inventory(Some(config))?.1)
 }
 
 /// The token in a license file, in compact or armored form.

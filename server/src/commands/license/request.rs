@@ -19,7 +19,7 @@ use crate::wire;
 pub(super) async fn run(args: Request) -> anyhow::Result<bool> {
     let config = crate::load(&args.config)?;
     let ambient = Ambient::system();
-    let sources = wire::license_sources(&config, catalog()?.as_ref())?;
+    let sources = wire::license_sources(&config, catalog(&config)?.as_ref())?;
     if let Some(file) = &args.out {
         for file in [file, &pasteable(file)] {
             ensure!(!file.exists(), "`{}` exists already; name another file", file.display());

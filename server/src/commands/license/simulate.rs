@@ -18,7 +18,7 @@ pub(super) async fn run(args: &Simulate) -> anyhow::Result<bool> {
     let config = crate::load(&args.config)?;
     let ambient = Ambient::system();
     let now = ambient.now();
-    let catalog = catalog()?;
+    let catalog = catalog(&config)?;
     let sources = wire::license_sources(&config, &catalog)?;
     let candidate = candidate_of(sources.clone(), &args.file, now)?.snapshot();
     let store = wire::look_at_store(&config).await;
@@ -28,11 +28,11 @@ pub(super) async fn run(args: &Simulate) -> anyhow::Result<bool> {
         Ok(store) => recorded(&catalog, store, &present, &ambient, now).await,
         Err(_) => BTreeMap::new(),
     };
+    let deciding = wire::deciding(Some(&config), &license)?;
+    wire::look_at_entitlements(&deciding, store.as_ref(), now).await;
     if let Ok(store) = store {
         store.close().await;
     }
-    let shape = config.deployment.shape.clone();
-    let deciding = wire::deciding(config.coverage_policy(), shape, &config.deployment.id, &license)?;
     let simulation = deciding.simulate(&present, &candidate, &recorded);
     if !candidate.status().is_usable() {
         let why = candidate.state().detail().map(|detail| format!(": {detail}")).unwrap_or_default();

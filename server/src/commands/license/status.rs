@@ -10,7 +10,7 @@ use crate::wire;
 pub(super) async fn run(args: &Status) -> anyhow::Result<bool> {
     let config = crate::load(&args.config)?;
     let now = Ambient::system().now();
-    let sources = wire::license_sources(&config, catalog()?.as_ref())?;
+    let sources = wire::license_sources(&config, catalog(&config)?.as_ref())?;
     let store = wire::look_at_store(&config).await;
     let license = wire::look_at_license(sources, store.as_ref(), now).await;
     if let Ok(store) = store {

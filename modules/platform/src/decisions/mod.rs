@@ -1,0 +1,3 @@
+//! Why a command may run, or may not.
+
+pub mod explain;

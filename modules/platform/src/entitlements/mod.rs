@@ -1,0 +1,3 @@
+//! What is held in the end.
+
+pub mod effective;

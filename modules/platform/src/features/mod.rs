@@ -1,0 +1,3 @@
+//! What may be switched on.
+
+pub mod list;

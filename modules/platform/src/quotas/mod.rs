@@ -1,0 +1,3 @@
+//! How far quotas are used.
+
+pub mod list;
