@@ -21,10 +21,10 @@ use envelope::{
 };
 use identity::{Role, operators::create::CreateOperator};
 use jiff::{SignedDuration, Timestamp};
-use kernel::{Ambient, Cx, Fault, Principal};
+use kernel::{Ambient, Cx, Fault, Principal, TenantId};
 use license::{LicenseProjection, RunningLicense};
 use serde_json::Map;
-use tenancy::tenants::create::CreateTenant;
+use tenancy::{Source, Text, tenants::register::RegisterTenant};
 
 use crate::{
     serve,
@@ -55,10 +55,10 @@ pub(crate) async fn run(args: &cli::Quickstart) -> anyhow::Result<()> {
     })?;
     let url = format!("http://{}", listener.local_addr()?);
     folder.sign_in(&assembly, &url).await?;
-    demo_tenant(&assembly).await?;
+    let demo = demo_tenant(&assembly).await?;
 
     let projection = LicenseProjection::of(&license.snapshot(), ambient.now());
-    let welcome = welcome(&folder, &url, &projection)?;
+    let welcome = welcome(&folder, &url, &projection, demo)?;
     serve::serve(assembly, &config, listener, || {
         let _ = io::stdout().write_all(welcome.as_bytes());
         let _ = io::stdout().flush();
@@ -193,27 +193,34 @@ fn system(assembly: &Assembly) -> Cx {
     Cx::new(assembly.ambient.clone(), Principal::System).with_tenant(assembly.application)
 }
 
-async fn demo_tenant(assembly: &Assembly) -> anyhow::Result<()> {
+/// The demo tenant. Whoever has no usable license has none, and must still get a server that says why.
+async fn demo_tenant(assembly: &Assembly) -> anyhow::Result<Option<TenantId>> {
     let slug = DEMO.parse()?;
-    if assembly.tenancy.by_slug(&slug).await?.is_some() {
-        return Ok(());
+    if let Some(demo) = assembly.tenancy.by_slug(&slug).await? {
+        return Ok(Some(demo.id));
     }
-    let wanted = CreateTenant { slug, name: Some("Demo".to_owned()) };
+    let name = Some(Text::try_from("Demo".to_owned())?);
+    let wanted = RegisterTenant { slug, name, parent_tenant_id: None, source: Source::Bootstrap };
     match assembly.bus.dispatch(system(assembly), wanted).await {
-        Ok(_) => Ok(()),
-        // Whoever has no usable license must still get a server that says why.
-        Err(Fault::Refused(refusal)) => {
+        Ok(demo) => Ok(Some(demo.id)),
+        Err(Fault::Failed(tenancy::TenancyError::Refused(refusal))) => {
             tracing::warn!(%refusal, "the demo tenant was not registered");
-            Ok(())
+            Ok(None)
         }
         Err(fault) => Err(fault).context("failed to register the demo tenant"),
     }
 }
 
 /// What to do next, with commands that can be pasted as they are.
-fn welcome(folder: &Folder, url: &str, license: &LicenseProjection) -> anyhow::Result<String> {
+fn welcome(
+    folder: &Folder,
+    url: &str,
+    license: &LicenseProjection,
+    demo: Option<TenantId>,
+) -> anyhow::Result<String> {
     let program = program()?;
     let credentials = folder.credentials();
+    let demo = demo.map_or_else(|| "ID".to_owned(), |demo| demo.to_string());
     let invoke = |command: &str, rest: &str| {
         format!("{program} invoke {command} {rest} --credentials {}", shell(&credentials))
     };
@@ -253,7 +260,7 @@ Stop with Ctrl-C; the same command continues here.
         folder = folder.0.display(),
         credentials = credentials.display(),
         allowed = invoke("tenancy.tenants.create", r#"'{"slug":"acme","name":"Acme"}'"#),
-        refused = invoke("tenancy.children.create", r#"'{"parent":"demo","slug":"branch"}'"#),
+        refused = invoke("tenancy.children.create", &format!(r#"'{{"tenantId":"{demo}","slug":"branch"}}'"#)),
         metered = invoke("tenancy.tenants.export", &format!("--tenant {DEMO}")),
         audit = invoke("platform.audit.query", r#"'{"result":"policy-denied"}'"#),
         config = shell(&folder.config()),

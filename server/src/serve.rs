@@ -4,12 +4,12 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
-use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, Unavailable};
+use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable};
 use identity::Identity;
 use kernel::{Ambient, Principal, TenantId};
 use platform::HandedOn;
 use store::Store;
-use tenancy::{Slug, Tenancy};
+use tenancy::{Slug, Tenancy, Tenant, TenantStatus};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -45,7 +45,10 @@ pub(crate) async fn serve(
             identity: assembly.identity.clone(),
             ambient: assembly.ambient.clone(),
         }),
-        tenants: Arc::new(Tenants(assembly.tenancy.clone())),
+        tenants: Arc::new(Tenants {
+            tenancy: assembly.tenancy.clone(),
+            application: assembly.application,
+        }),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
         metrics: Arc::new(
             Metrics::of(assembly.license.clone(), assembly.ambient.clone())
@@ -74,6 +77,7 @@ pub(crate) async fn serve(
         assembly.counters.clone(),
         assembly.ambient.clone(),
     ));
+    let onboarding = tokio::spawn(look_after_onboarding(assembly.tenancy.clone()));
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
     let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
@@ -85,6 +89,7 @@ pub(crate) async fn serve(
     sealing.abort();
     licensing.abort();
     measuring.abort();
+    onboarding.abort();
     assembly.license.remember(assembly.ambient.now()).await;
     recording.abort();
     assembly.recorder.close().await;
@@ -119,6 +124,16 @@ async fn look_after_license(license: license::RunningLicense, handed_on: HandedO
     }
 }
 
+/// What operators decide about onboarding, here or on another replica. Until it is known again, what was known last holds.
+async fn look_after_onboarding(tenancy: Tenancy) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        if let Err(error) = tenancy.refresh().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "failed to read the onboarding policy");
+        }
+    }
+}
+
 /// Stored outcomes past their lifetime.
 async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
     loop {
@@ -140,15 +155,41 @@ impl Authenticate for Operators {
     }
 }
 
-struct Tenants(Tenancy);
+struct Tenants {
+    tenancy: Tenancy,
+    application: TenantId,
+}
 
 impl ResolveTenant for Tenants {
-    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<TenantId>, Unavailable>> {
+    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>> {
         Box::pin(async move {
             let Ok(slug) = slug.parse::<Slug>() else { return Ok(None) };
-            self.0.by_slug(&slug).await.map_err(unavailable)
+            self.tenancy.by_slug(&slug).await.map(resolved).map_err(unavailable)
         })
     }
+
+    fn by_id(&self, id: TenantId) -> BoxFuture<'_, Result<Option<ResolvedTenant>, Unavailable>> {
+        Box::pin(async move {
+            // The platform's own tenant always stands, so its operators cost no look.
+            if id == self.application {
+                return Ok(Some(ResolvedTenant { id, standing: Standing::Active }));
+            }
+            self.tenancy.by_id(id).await.map(resolved).map_err(unavailable)
+        })
+    }
+
+    fn by_host<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>> {
+        Box::pin(async move { self.tenancy.by_host(host).await.map(resolved).map_err(unavailable) })
+    }
+}
+
+fn resolved(found: Option<Tenant>) -> Option<ResolvedTenant> {
+    let standing = |status| match status {
+        TenantStatus::Active => Standing::Active,
+        TenantStatus::Suspended => Standing::Suspended,
+        TenantStatus::PendingVerification => Standing::Pending,
+    };
+    found.map(|tenant| ResolvedTenant { id: tenant.id, standing: standing(tenant.status) })
 }
 
 struct DatabaseAnswers(Store);

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use audit::{AuditLog, Recorder, Seal, SqlSink};
-use config::Config;
+use config::{Config, ConfigError, Origin};
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
@@ -15,14 +15,14 @@ use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
 use identity::{Identity, Permissions};
 use jiff::Timestamp;
-use kernel::{Ambient, Bus, Contract, Modules, Registry, TenantId};
+use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
 use platform::{HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
 use store::{Migration, Options, Store};
-use tenancy::{ONBOARDING, OperatorOnboarding, Tenancy};
+use tenancy::{Dns, ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
 
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
@@ -66,7 +66,7 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
 
 /// Who counts the live things of which quota. Known without a configuration, so that coverage can tell what nobody counts.
 pub(crate) fn providers() -> Providers {
-    Providers::none()
+    tenancy::cardinality_providers(Providers::none())
 }
 
 /// The commands of this program and the catalog they are sold by, with what a deployment adds to it.
@@ -181,11 +181,13 @@ pub(crate) async fn assemble(
     let registry = Arc::clone(deciding.registry());
 
     let identity = Identity::new(store.clone(), permissions(&registry));
-    let tenancy = Tenancy::new(store.clone());
-    let application = tenancy
-        .application_tenant(&ambient)
+    let line = Line::default();
+    let application = tenancy::application_tenant(&store, &ambient)
         .await
         .context("failed to make sure of the application tenant")?;
+    let policy = OnboardingPolicy::closed();
+    let tenancy = Tenancy::new(store.clone(), application, tenants(config, &line, policy.clone())?);
+    tenancy.refresh().await.context("failed to read the onboarding policy")?;
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
@@ -209,7 +211,7 @@ pub(crate) async fn assemble(
             handed_on.clone(),
         ))
         .mount(tenancy.clone());
-    let guards = Guards::none().with(ONBOARDING, OperatorOnboarding { application });
+    let guards = Guards::none().with(ONBOARDING, ToggledOnboarding { application, policy });
     let parts = Parts {
         deciding: Arc::clone(&deciding),
         quotas: Arc::clone(&counters.metered),
@@ -220,6 +222,7 @@ pub(crate) async fn assemble(
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
     let bus = Bus::new(Arc::clone(&registry), column(registry.open(modules)?, parts)?);
+    line.connect(&bus);
     Ok(Assembly {
         bus,
         ambient,
@@ -234,6 +237,34 @@ pub(crate) async fn assemble(
         tenancy,
         store,
         application,
+    })
+}
+
+/// Where tenants are found, and who proves their domains, by configuration.
+fn tenants(config: &Config, line: &Line, policy: OnboardingPolicy) -> Result<tenancy::Settings, ConfigError> {
+    let config::Tenant { platform_domain, resolution, dns } = &config.tenant;
+    let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
+    Ok(tenancy::Settings {
+        platform_domain: parsed("tenant.platform-domain", platform_domain.as_deref())?,
+        custom_domains: resolution.custom_domains,
+        self_tenant: parsed("tenant.resolution.self-tenant", resolution.self_tenant.as_deref())?,
+        own_hosts: own.map(str::to_owned).into_iter().collect(),
+        txt: Arc::new(Dns::asking(dns.servers.clone())),
+        policy,
+        line: line.clone(),
+        steps: Vec::new(),
+    })
+}
+
+/// A value of the configuration in its own type.
+fn parsed<T>(key: &str, text: Option<&str>) -> Result<Option<T>, ConfigError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let parsed = text.map(str::parse::<T>).transpose();
+    parsed.map_err(|error| ConfigError::Refused {
+        origin: Origin::Key(key.to_owned()),
+        message: error.to_string(),
     })
 }
 

@@ -41,7 +41,12 @@ impl Wanted<'_> {
             [grant]
             products = {{ chancery = {{ edition = "pro" }} }}
             features = {{ "tenancy.subtenants.v1" = {subtenants} }}
-            quotas = {{ "tenancy.exports.max" = {exports} }}
+
+            [grant.quotas]
+            "tenants.root.max" = 25
+            "tenants.total.max" = 100
+            "tenants.depth.max" = 2
+            "tenancy.exports.max" = {exports}
             "#
         )
     }

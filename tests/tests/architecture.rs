@@ -44,7 +44,8 @@ const TABLE: &[(&str, May)] = &[
     // Modules know the SDK. The platform module is the face of enforcement and audit, so it sees them too.
     ("health", Know(&["sdk"])),
     ("identity", Know(&["sdk"])),
-    ("tenancy", Know(&["sdk"])),
+    // It counts its tenants for the quotas that are sold over them.
+    ("tenancy", Know(&["sdk", "quota"])),
     ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license"])),

@@ -18,6 +18,11 @@ impl Slug {
         Self("platform".to_owned())
     }
 
+    /// What a tenant is when nothing else is said.
+    pub(crate) fn organization() -> Self {
+        Self("organization".to_owned())
+    }
+
     /// The slug as text.
     pub fn as_str(&self) -> &str {
         &self.0

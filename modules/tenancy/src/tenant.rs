@@ -1,10 +1,7 @@
 use jiff::Timestamp;
 use sdk::{
     prelude::*,
-    store::{
-        Work,
-        sqlx::{self, Any, Executor, Row, any::AnyRow, error::BoxDynError},
-    },
+    store::sqlx::{self, Any, Executor, Row, any::AnyRow, error::BoxDynError},
 };
 
 use crate::{Slug, TenancyError};
@@ -18,15 +15,31 @@ pub struct Tenant {
     pub id: TenantId,
     /// Its name in addresses.
     pub slug: Slug,
+    /// What kind of tenant its owner calls it.
+    pub tenant_type: Slug,
     /// Its name for people.
     pub name: String,
-    /// The tenant it stands beneath.
+    /// More about it, for people.
+    pub description: Option<String>,
+    /// The tenant it stands beneath; none beneath nobody.
     #[serde(rename = "parentTenantId")]
     pub parent: Option<TenantId>,
+    /// Its level in the tree: 1 beneath nobody.
+    pub depth: u32,
     /// Whether it may act.
     pub status: TenantStatus,
+    /// Whether it is the platform's own.
+    pub system: bool,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// By whom.
+    pub created_by: String,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// By whom.
+    pub updated_by: String,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// Whether a tenant may act.
@@ -35,60 +48,60 @@ pub struct Tenant {
 pub enum TenantStatus {
     /// It may.
     Active,
+    /// An operator took that from it.
+    Suspended,
+    /// Its registration has not come to its end yet.
+    PendingVerification,
 }
 
-/// A tenant to be registered.
-pub(crate) struct Registration {
-    pub(crate) slug: Slug,
-    pub(crate) name: Option<String>,
-    pub(crate) parent: Option<TenantId>,
-    /// Hidden from listings and from resolution by slug.
-    pub(crate) system: bool,
+impl TenantStatus {
+    /// As documents spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::PendingVerification => "PENDING_VERIFICATION",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Suspended, Self::PendingVerification]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+    }
 }
 
-/// Writes a tenant. The slug is claimed by the insert itself, so two that race for it cannot both have it.
-pub(crate) async fn register(
-    work: &mut Work,
-    ambient: &Ambient,
-    wanted: Registration,
-) -> Result<Tenant, TenancyError> {
-    let tenant = Tenant {
-        id: TenantId(ambient.uuid()),
-        name: wanted.name.unwrap_or_else(|| wanted.slug.to_string()),
-        slug: wanted.slug,
-        parent: wanted.parent,
-        status: TenantStatus::Active,
-        created_at: truncated(ambient.now()),
-    };
-    let inserted = sqlx::query(
-        "INSERT INTO tenancy_tenant (id, slug, name, parent, status, system, created_at)
-         VALUES ($1, $2, $3, $4, 'ACTIVE', $5, $6) ON CONFLICT (slug) DO NOTHING",
-    )
-    .bind(tenant.id.to_string())
-    .bind(tenant.slug.as_str())
-    .bind(&tenant.name)
-    .bind(tenant.parent.map(|parent| parent.to_string()))
-    .bind(i64::from(wanted.system))
-    .bind(tenant.created_at.as_microsecond())
-    .execute(&mut **work)
-    .await?;
-    if inserted.rows_affected() == 0 { Err(TenancyError::SlugTaken(tenant.slug)) } else { Ok(tenant) }
+/// Some tenants, with a way to the next ones.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TenantPage {
+    /// At most as many as were asked for.
+    pub tenants: Vec<Tenant>,
+    /// Where the next page begins; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
-/// The application tenant's id.
-pub(crate) async fn application(work: &mut Work) -> Result<Option<TenantId>, TenancyError> {
-    let row =
-        sqlx::query("SELECT * FROM tenancy_tenant WHERE system = 1").fetch_optional(&mut **work).await?;
-    Ok(row.as_ref().map(read).transpose()?.map(|tenant| tenant.id))
-}
-
-/// The customer tenant with this slug.
-pub(crate) async fn find<'e>(
+/// The live customer tenant with this slug.
+pub(crate) async fn by_slug<'e>(
     executor: impl Executor<'e, Database = Any>,
     slug: &Slug,
 ) -> Result<Option<Tenant>, TenancyError> {
-    let row = sqlx::query("SELECT * FROM tenancy_tenant WHERE slug = $1 AND system = 0")
-        .bind(slug.as_str())
+    let row = sqlx::query(
+        "SELECT * FROM tenancy_tenant WHERE slug = $1 AND system = 0 AND deleted_at IS NULL",
+    )
+    .bind(slug.as_str())
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+/// The live tenant with this id, the platform's own included.
+pub(crate) async fn by_id<'e>(
+    executor: impl Executor<'e, Database = Any>,
+    id: TenantId,
+) -> Result<Option<Tenant>, TenancyError> {
+    let row = sqlx::query("SELECT * FROM tenancy_tenant WHERE id = $1 AND deleted_at IS NULL")
+        .bind(id.to_string())
         .fetch_optional(executor)
         .await?;
     Ok(row.as_ref().map(read).transpose()?)
@@ -96,22 +109,42 @@ pub(crate) async fn find<'e>(
 
 /// A row of the table as a tenant.
 pub(crate) fn read(row: &AnyRow) -> Result<Tenant, sqlx::Error> {
-    let id = |text: String| text.parse().map(TenantId).map_err(decode);
     Ok(Tenant {
-        id: id(row.try_get("id")?)?,
+        id: id(row, "id")?,
         slug: row.try_get::<String, _>("slug")?.parse().map_err(decode)?,
+        tenant_type: row.try_get::<String, _>("tenant_type")?.parse().map_err(decode)?,
         name: row.try_get("name")?,
-        parent: row.try_get::<Option<String>, _>("parent")?.map(id).transpose()?,
-        status: TenantStatus::Active,
-        created_at: Timestamp::from_microsecond(row.try_get("created_at")?).map_err(decode)?,
+        description: row.try_get("description")?,
+        parent: row.try_get::<Option<String>, _>("parent")?.map(|_| id(row, "parent")).transpose()?,
+        depth: u32::try_from(row.try_get::<i64, _>("depth")?).map_err(decode)?,
+        status: TenantStatus::parse(row.try_get("status")?).ok_or_else(|| decode("no such status"))?,
+        system: row.try_get::<i64, _>("system")? == 1,
+        created_at: instant(row, "created_at")?,
+        created_by: row.try_get("created_by")?,
+        updated_at: instant(row, "updated_at")?,
+        updated_by: row.try_get("updated_by")?,
+        deleted_at: maybe_instant(row, "deleted_at")?,
     })
 }
 
-fn decode(error: impl Into<BoxDynError>) -> sqlx::Error {
+pub(crate) fn id(row: &AnyRow, column: &str) -> Result<TenantId, sqlx::Error> {
+    row.try_get::<String, _>(column)?.parse().map(TenantId).map_err(decode)
+}
+
+pub(crate) fn instant(row: &AnyRow, column: &str) -> Result<Timestamp, sqlx::Error> {
+    Timestamp::from_microsecond(row.try_get(column)?).map_err(decode)
+}
+
+pub(crate) fn maybe_instant(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    let micros: Option<i64> = row.try_get(column)?;
+    micros.map(|micros| Timestamp::from_microsecond(micros).map_err(decode)).transpose()
+}
+
+pub(crate) fn decode(error: impl Into<BoxDynError>) -> sqlx::Error {
     sqlx::Error::Decode(error.into())
 }
 
 /// To the microsecond, as the database keeps it.
-fn truncated(instant: Timestamp) -> Timestamp {
+pub(crate) fn truncated(instant: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(instant.as_microsecond()).unwrap_or(instant)
 }

@@ -249,6 +249,12 @@ impl Testkit {
         })
     }
 
+    /// On behalf of this tenant, to which the operator belongs.
+    #[must_use]
+    pub fn of_tenant(self, tenant: TenantId) -> Self {
+        self.change(|testkit| testkit.tenant = tenant)
+    }
+
     /// Called by nobody known.
     #[must_use]
     pub fn anonymous(self) -> Self {

@@ -34,6 +34,7 @@ mod error;
 mod keys;
 mod load;
 mod section;
+mod tenant;
 
 pub use catalog::CatalogFiles;
 pub use error::{ConfigError, Origin};
@@ -41,3 +42,4 @@ pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
 };
+pub use tenant::{Dns, Resolution, Tenant};

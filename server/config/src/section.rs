@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::CatalogFiles;
+use crate::{CatalogFiles, Tenant};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -45,6 +45,9 @@ pub struct Config {
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,
+    /// Where tenants are found.
+    #[serde(default)]
+    pub tenant: Tenant,
     /// What is written to standard error.
     #[serde(default)]
     pub log: Log,

@@ -1,11 +1,16 @@
 //! For whom and by whom a call runs.
 
-use axum::http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts};
+use axum::http::{
+    HeaderMap, HeaderName, Method,
+    header::{AUTHORIZATION, HOST},
+    request::Parts,
+    uri::Authority,
+};
 use descriptors::access::Permission;
 use kernel::{Category, Cx, IdempotencyKey, Principal, TenantId, TraceContext};
 
 use crate::{
-    Api,
+    Api, ResolvedTenant, Standing,
     edge::{Arrival, text},
     failure::Failure,
 };
@@ -21,8 +26,8 @@ pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result
     let key = text(&parts.headers, &IDEMPOTENCY_KEY, IdempotencyKey::parse)?;
     let principal = principal(api, &parts.headers).await?;
     let tenant = match tenant {
-        None => home(&principal),
-        Some(slug) => Some(acting_for(api, &principal, slug).await?),
+        None => own(api, &principal, parts).await?,
+        Some(slug) => Some(acting_for(api, &principal, slug, &parts.method).await?),
     };
     let mut cx = Cx::new(api.ambient.clone(), principal)
         .with_correlation(arrival.correlation.clone())
@@ -64,8 +69,40 @@ fn home(principal: &Principal) -> Option<TenantId> {
     }
 }
 
+/// The principal's own tenant; for who has none, the one whose host this is (semantics 7.8).
+async fn own(api: &Api, principal: &Principal, parts: &Parts) -> Result<Option<TenantId>, Failure> {
+    if let Some(home) = home(principal) {
+        let gone = || Failure::new("tenant_gone", Category::Forbidden, "the tenant of the caller is no more");
+        return active(api.tenants.by_id(home).await?.ok_or_else(gone)?).map(Some);
+    }
+    let Some(host) = host(parts) else { return Ok(None) };
+    api.tenants.by_host(&host).await?.map(active).transpose()
+}
+
+/// The host a request came to, in lower case and without port.
+fn host(parts: &Parts) -> Option<String> {
+    let stated = || parts.headers.get(HOST)?.to_str().ok()?.parse::<Authority>().ok();
+    let authority = parts.uri.authority().cloned().or_else(stated)?;
+    Some(authority.host().trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// Nobody acts for a tenant that may not act.
+fn active(tenant: ResolvedTenant) -> Result<TenantId, Failure> {
+    let (code, message) = match tenant.standing {
+        Standing::Active => return Ok(tenant.id),
+        Standing::Suspended => ("tenant_suspended", "the tenant is suspended"),
+        Standing::Pending => ("tenant_pending", "the tenant is not registered to the end"),
+    };
+    Err(Failure::new(code, Category::Forbidden, message))
+}
+
 /// Nothing is said about tenants to those who may not act for them.
-async fn acting_for(api: &Api, principal: &Principal, slug: &str) -> Result<TenantId, Failure> {
+async fn acting_for(
+    api: &Api,
+    principal: &Principal,
+    slug: &str,
+    method: &Method,
+) -> Result<TenantId, Failure> {
     let Principal::Authenticated(who) = principal else {
         return Err(Failure::new("authentication_required", Category::Unauthorized, "sign in first"));
     };
@@ -77,9 +114,11 @@ async fn acting_for(api: &Api, principal: &Principal, slug: &str) -> Result<Tena
         let message = "`tenant` is a slug: `[a-z][a-z0-9-]{0,62}`, without `--`";
         return Err(Failure::new("invalid_tenant", Category::Validation, message));
     }
-    api.tenants.by_slug(slug).await?.ok_or_else(|| {
+    let found = api.tenants.by_slug(slug).await?.ok_or_else(|| {
         Failure::new("unknown_tenant", Category::NotFound, format!("there is no tenant `{slug}`"))
-    })
+    })?;
+    // Whoever looks after the platform must see what is suspended.
+    if matches!(*method, Method::GET | Method::HEAD) { Ok(found.id) } else { active(found) }
 }
 
 /// Semantics 7.1.

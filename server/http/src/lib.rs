@@ -12,8 +12,10 @@
 //! **Invariant: every answer that is not a success has the error body** of semantics 9.2, whatever layer it comes from,
 //! and every answer carries `x-correlation-id`.
 //!
-//! **Invariant: a header never decides for which tenant a call runs** (semantics 7.8). It is the principal's own tenant,
-//! or the one named by `?tenant=SLUG` for principals that hold [`TENANTS_ACT`].
+//! **Invariant: no header of a caller's making decides for which tenant a call runs** (semantics 7.8). It is the
+//! principal's own tenant, or the one named by `?tenant=SLUG` for principals that hold [`TENANTS_ACT`]; for who belongs to
+//! none, the one that the host they came to belongs to. A tenant that is suspended is acted for by nobody; what
+//! [`TENANTS_ACT`] may read stays readable.
 //!
 //! **Invariant: what is not exposed answers like what does not exist**: commands without access facet, internal ones,
 //! and developers' tools in production.
@@ -87,10 +89,36 @@ pub trait Authenticate: Send + Sync + 'static {
     fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>>;
 }
 
-/// Knows tenants by their slugs.
+/// A tenant that a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResolvedTenant {
+    /// Which one.
+    pub id: TenantId,
+    /// Whether it may act.
+    pub standing: Standing,
+}
+
+/// Whether a tenant may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may.
+    Active,
+    /// An operator took that from it.
+    Suspended,
+    /// It is not registered to the end.
+    Pending,
+}
+
+/// Knows tenants. What is deleted is not there.
 pub trait ResolveTenant: Send + Sync + 'static {
-    /// The tenant; `None` when there is none of that slug.
-    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<TenantId>, Unavailable>>;
+    /// The tenant with this slug.
+    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>>;
+
+    /// The tenant with this id, the platform's own included.
+    fn by_id(&self, id: TenantId) -> BoxFuture<'_, Result<Option<ResolvedTenant>, Unavailable>>;
+
+    /// The tenant that a request to this host, in lower case and without port, is for when nothing else says so.
+    fn by_host<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>>;
 }
 
 /// Says whether the process can serve.

@@ -3,38 +3,48 @@
 use sdk::prelude::*;
 
 use crate::{
-    ONBOARDING, SUBTENANTS, Slug, TENANTS_WRITE, Tenancy, TenancyError, Tenant,
-    tenant::{Registration, find, register},
+    ONBOARDING, SUBTENANTS, Slug, Source, TENANT_DEPTH, TENANTS_WRITE, TOTAL_TENANTS, Tenancy, TenancyError,
+    Tenant, Text,
+    registration::{Wanted, source},
 };
 
 /// Register a tenant beneath another.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("tenancy.children.create", Tenancy -> Tenant)]
 #[access(permission = TENANTS_WRITE)]
-#[license(features = [SUBTENANTS])]
+#[license(features = [SUBTENANTS], quotas = [TOTAL_TENANTS, TENANT_DEPTH])]
 #[guard(ONBOARDING)]
-#[http(POST "/api/platform/admin/v1/tenants/{parent}/children")]
+#[http(POST "/api/platform/admin/v1/tenants/{tenantId}/children")]
 pub struct CreateChild {
-    /// The slug of the tenant it will stand beneath.
-    pub parent: Slug,
+    /// The id of the tenant it will stand beneath.
+    pub tenant_id: TenantId,
     /// Its name in addresses.
     pub slug: Slug,
     /// Its name for people; the slug when not stated.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Text<200>>,
+    /// More about it, for people.
+    #[serde(default)]
+    pub description: Option<Text<2000>>,
+    /// What kind of tenant its owner calls it; `organization` when not stated.
+    #[serde(default)]
+    pub tenant_type: Option<Slug>,
+    /// Who asks, where the process itself calls. No body can say it.
+    #[serde(skip)]
+    pub source: Option<Source>,
 }
 
 impl Handle<CreateChild> for Tenancy {
     async fn handle(&self, cx: &Cx, command: CreateChild) -> Result<Tenant, TenancyError> {
-        let mut work = self.store.begin().await?;
-        let parent = find(&mut *work, &command.parent)
-            .await?
-            .ok_or_else(|| TenancyError::NoSuchTenant(command.parent.into()))?;
-        let wanted =
-            Registration { slug: command.slug, name: command.name, parent: Some(parent.id), system: false };
-        let tenant = register(&mut work, cx.ambient(), wanted).await?;
-        work.commit().await?;
-        Ok(tenant)
+        let wanted = Wanted {
+            slug: command.slug,
+            tenant_type: command.tenant_type,
+            name: command.name,
+            description: command.description,
+            parent: Some(command.tenant_id),
+            source: source(cx, command.source),
+        };
+        self.register(cx, wanted).await
     }
 }

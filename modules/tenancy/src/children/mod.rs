@@ -1,3 +1,4 @@
 //! Tenants beneath tenants.
 
 pub mod create;
+pub mod list;

@@ -3,16 +3,17 @@
 use sdk::prelude::*;
 
 use crate::{
-    ONBOARDING, Slug, TENANTS_WRITE, Tenancy, TenancyError, Tenant,
-    tenant::{Registration, register},
+    ONBOARDING, ROOT_TENANTS, Slug, Source, TENANT_DEPTH, TENANTS_WRITE, TOTAL_TENANTS, Tenancy, TenancyError,
+    Tenant, Text,
+    registration::{Wanted, source},
 };
 
 /// Register a root tenant.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("tenancy.tenants.create", Tenancy -> Tenant)]
 #[access(permission = TENANTS_WRITE)]
-#[license]
+#[license(quotas = [ROOT_TENANTS, TOTAL_TENANTS, TENANT_DEPTH])]
 #[guard(ONBOARDING)]
 #[http(POST "/api/platform/admin/v1/tenants")]
 pub struct CreateTenant {
@@ -20,15 +21,28 @@ pub struct CreateTenant {
     pub slug: Slug,
     /// Its name for people; the slug when not stated.
     #[serde(default)]
-    pub name: Option<String>,
+    pub name: Option<Text<200>>,
+    /// More about it, for people.
+    #[serde(default)]
+    pub description: Option<Text<2000>>,
+    /// What kind of tenant its owner calls it; `organization` when not stated.
+    #[serde(default)]
+    pub tenant_type: Option<Slug>,
+    /// Who asks, where the process itself calls. No body can say it.
+    #[serde(skip)]
+    pub source: Option<Source>,
 }
 
 impl Handle<CreateTenant> for Tenancy {
     async fn handle(&self, cx: &Cx, command: CreateTenant) -> Result<Tenant, TenancyError> {
-        let mut work = self.store.begin().await?;
-        let wanted = Registration { slug: command.slug, name: command.name, parent: None, system: false };
-        let tenant = register(&mut work, cx.ambient(), wanted).await?;
-        work.commit().await?;
-        Ok(tenant)
+        let wanted = Wanted {
+            slug: command.slug,
+            tenant_type: command.tenant_type,
+            name: command.name,
+            description: command.description,
+            parent: None,
+            source: source(cx, command.source),
+        };
+        self.register(cx, wanted).await
     }
 }

@@ -85,6 +85,39 @@ async fn a_call_runs_for_the_principals_own_tenant_whatever_headers_say() {
 }
 
 #[tokio::test]
+async fn who_belongs_to_no_tenant_calls_for_the_one_whose_host_it_is() {
+    let server = Server::start().await;
+    let at = |host: &str| server.request("POST", DESCRIBE).header("host", host.to_owned());
+    for host in ["acme.tenants.test", "ACME.tenants.test.", "acme.tenants.test:8443"] {
+        assert_eq!(at(host).answer().await.ok()["tenant"], ACME.to_string(), "{host}");
+        assert_eq!(at(host).bearer_auth("of-none").answer().await.ok()["tenant"], ACME.to_string(), "{host}");
+    }
+    for host in ["nobody.tenants.test", "acme.elsewhere.test", "127.0.0.1:80"] {
+        assert!(at(host).answer().await.ok()["tenant"].is_null(), "{host}");
+    }
+    let told = at("acme.tenants.test").bearer_auth("reader").answer().await.ok();
+    assert_eq!(told["tenant"], HOME.to_string(), "one's own tenant comes before the host's");
+    let forwarded = at("elsewhere.test")
+        .header("x-forwarded-host", "acme.tenants.test")
+        .header("forwarded", "host=acme.tenants.test")
+        .header("x-tenant-id", ACME.to_string());
+    assert!(forwarded.answer().await.ok()["tenant"].is_null());
+}
+
+#[tokio::test]
+async fn nobody_acts_for_a_tenant_that_may_not_act() {
+    let server = Server::start().await;
+    let describe = |path: &str| server.request("POST", &format!("{DESCRIBE}{path}"));
+    describe("").bearer_auth("of-idle").answer().await.failed(403, "tenant_suspended");
+    describe("").bearer_auth("of-gone").answer().await.failed(403, "tenant_gone");
+    describe("").header("host", "idle.tenants.test").answer().await.failed(403, "tenant_suspended");
+    describe("").header("host", "new.tenants.test").answer().await.failed(403, "tenant_pending");
+    describe("?tenant=idle").bearer_auth("operator").answer().await.failed(403, "tenant_suspended");
+    let read = server.request("GET", "/demo/books/7/notes?tenant=idle");
+    read.bearer_auth("operator").answer().await.ok();
+}
+
+#[tokio::test]
 async fn only_a_principal_that_may_act_for_tenants_names_one() {
     let server = Server::start().await;
     let describe = |tenant: &str| server.request("POST", &format!("{DESCRIBE}?tenant={tenant}"));

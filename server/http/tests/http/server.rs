@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, DenialStatus, Limits, Measure, Ready, ResolveTenant, TENANTS_ACT,
-    Unavailable,
+    Api, Authenticate, BoxFuture, DenialStatus, Limits, Measure, Ready, ResolveTenant, ResolvedTenant, Standing,
+    TENANTS_ACT, Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
@@ -15,6 +15,8 @@ use crate::demo::{Demo, Gate, NOTES_WRITE};
 
 pub(crate) const HOME: TenantId = TenantId(uuid(1));
 pub(crate) const ACME: TenantId = TenantId(uuid(2));
+pub(crate) const SUSPENDED: TenantId = TenantId(uuid(3));
+const DELETED: TenantId = TenantId(uuid(4));
 
 const fn uuid(last: u8) -> uuid::Uuid {
     uuid::Uuid::from_u128(last as u128)
@@ -42,16 +44,22 @@ struct Tokens;
 impl Authenticate for Tokens {
     fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
         let permissions: &[&'static str] = match bearer {
-            "reader" => &[],
+            "reader" | "of-idle" | "of-gone" | "of-none" => &[],
             "writer" => &[NOTES_WRITE.as_str()],
             "operator" => &[TENANTS_ACT.as_str()],
             "outage" => return Box::pin(async { Err(Unavailable) }),
             "bug" => return Box::pin(async { panic!("a bug") }),
             _ => return Box::pin(async { Ok(None) }),
         };
+        let home = match bearer {
+            "of-idle" => Some(SUSPENDED),
+            "of-gone" => Some(DELETED),
+            "of-none" => None,
+            _ => Some(HOME),
+        };
         let principal = Principal::Authenticated(Arc::new(Authenticated {
             id: bearer.to_owned(),
-            home: Some(HOME),
+            home,
             permissions: permissions.iter().copied().collect(),
             aal: 1,
             authenticated_at: Ambient::system().now(),
@@ -62,9 +70,31 @@ impl Authenticate for Tokens {
 
 struct Slugs;
 
+const TENANTS: [(&str, ResolvedTenant); 4] = [
+    ("home", ResolvedTenant { id: HOME, standing: Standing::Active }),
+    ("acme", ResolvedTenant { id: ACME, standing: Standing::Active }),
+    ("idle", ResolvedTenant { id: SUSPENDED, standing: Standing::Suspended }),
+    ("new", ResolvedTenant { id: TenantId(uuid(5)), standing: Standing::Pending }),
+];
+
 impl ResolveTenant for Slugs {
-    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<TenantId>, Unavailable>> {
-        Box::pin(async move { Ok((slug == "acme").then_some(ACME)) })
+    fn by_slug<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>> {
+        let found = TENANTS.into_iter().find(|(known, _)| *known == slug);
+        Box::pin(async move { Ok(found.map(|(_, tenant)| tenant)) })
+    }
+
+    fn by_id(&self, id: TenantId) -> BoxFuture<'_, Result<Option<ResolvedTenant>, Unavailable>> {
+        let found = TENANTS.into_iter().find(|(_, tenant)| tenant.id == id);
+        Box::pin(async move { Ok(found.map(|(_, tenant)| tenant)) })
+    }
+
+    fn by_host<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>> {
+        Box::pin(async move {
+            match host.strip_suffix(".tenants.test") {
+                Some(slug) => self.by_slug(slug).await,
+                None => Ok(None),
+            }
+        })
     }
 }
 

@@ -1,0 +1,3 @@
+//! Whether a tenant may act.
+
+pub mod update;

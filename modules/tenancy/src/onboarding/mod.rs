@@ -1,0 +1,4 @@
+//! What operators decide about onboarding.
+
+pub mod show;
+pub mod update;

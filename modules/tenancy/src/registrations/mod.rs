@@ -1,0 +1,4 @@
+//! Registrations and what became of them.
+
+pub mod reconcile;
+pub mod show;
