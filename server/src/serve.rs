@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
+use console::Console;
 use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable};
 use identity::Identity;
 use kernel::{Ambient, Principal, TenantId};
@@ -38,17 +39,22 @@ pub(crate) async fn serve(
     started: impl FnOnce(),
 ) -> anyhow::Result<()> {
     let quotas = QuotaUse::unknown();
+    let authenticator: Arc<dyn Authenticate> =
+        Arc::new(Operators { identity: assembly.identity.clone(), ambient: assembly.ambient.clone() });
+    let tenants: Arc<dyn ResolveTenant> =
+        Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application });
+    let console = console::router(Console {
+        bus: assembly.bus.clone(),
+        ambient: assembly.ambient.clone(),
+        authenticator: Arc::clone(&authenticator),
+        request_timeout: config.server.request_timeout(),
+        max_body_bytes: config.server.max_body_bytes,
+    });
     let api = Api {
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
-        authenticator: Arc::new(Operators {
-            identity: assembly.identity.clone(),
-            ambient: assembly.ambient.clone(),
-        }),
-        tenants: Arc::new(Tenants {
-            tenancy: assembly.tenancy.clone(),
-            application: assembly.application,
-        }),
+        authenticator,
+        tenants,
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
         metrics: Arc::new(
             Metrics::of(assembly.license.clone(), assembly.ambient.clone())
@@ -62,7 +68,7 @@ pub(crate) async fn serve(
             request_timeout: config.server.request_timeout(),
         },
     };
-    let router = http_api::router(api).context("the routes of this program do not fit together")?;
+    let router = http_api::router(api).context("the routes of this program do not fit together")?.merge(console);
     // Before the first tick, which tells what was found at the start.
     let notices = assembly.license.notices();
     let recording =

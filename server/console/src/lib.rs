@@ -27,7 +27,7 @@ mod visitor;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
-use http_api::{Authenticate, ResolveTenant};
+use http_api::Authenticate;
 use kernel::{Ambient, Bus};
 
 use crate::upload::Candidates;
@@ -40,8 +40,6 @@ pub struct Console {
     pub ambient: Ambient,
     /// Who tells sessions apart.
     pub authenticator: Arc<dyn Authenticate>,
-    /// Who knows tenants by their slugs.
-    pub tenants: Arc<dyn ResolveTenant>,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// The largest form.

@@ -45,7 +45,6 @@ enum Told {
 #[derive(Deserialize)]
 struct Myself {
     id: String,
-    permissions: Vec<String>,
     #[serde(default)]
     aal: u8,
 }
