@@ -146,6 +146,7 @@ fn caller() -> Cx {
         permissions: BTreeSet::from([COUNT.as_str()]),
         aal: 1,
         authenticated_at: ambient.now(),
+        session: None,
     };
     Cx::new(ambient, Principal::Authenticated(Arc::new(operator))).with_tenant(tenant)
 }

@@ -1,4 +1,4 @@
-use std::{any::Any, convert::Infallible, error::Error};
+use std::{any::Any, convert::Infallible, error::Error, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,6 +49,11 @@ pub trait Problem: Error + Any + Send + Sync {
 
     /// What kind of failure it is.
     fn category(&self) -> Category;
+
+    /// How long the caller should wait before it tries again, where that is known.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// For modules whose commands cannot fail.

@@ -1,4 +1,10 @@
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -42,6 +48,8 @@ pub struct Authenticated {
     pub aal: u8,
     /// When they did.
     pub authenticated_at: Timestamp,
+    /// The session they call in; none for a token that authenticates each call anew.
+    pub session: Option<Uuid>,
 }
 
 impl Principal {
@@ -156,11 +164,14 @@ pub struct Cx {
     trace: Option<TraceContext>,
     deadline: Option<Timestamp>,
     idempotency_key: Option<IdempotencyKey>,
+    peer: Option<IpAddr>,
+    recognized: Option<Arc<OnceLock<Arc<str>>>>,
 }
 
 impl Cx {
     /// A call by `principal`, on behalf of no tenant, with a fresh correlation id and no deadline.
     pub fn new(ambient: Ambient, principal: Principal) -> Self {
+        let recognized = matches!(principal, Principal::Anonymous).then(Arc::default);
         Self {
             correlation: ambient.uuid().into(),
             ambient,
@@ -169,6 +180,8 @@ impl Cx {
             trace: None,
             deadline: None,
             idempotency_key: None,
+            peer: None,
+            recognized,
         }
     }
 
@@ -212,6 +225,31 @@ impl Cx {
     pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
         self.idempotency_key = Some(key);
         self
+    }
+
+    /// From this address.
+    #[must_use]
+    pub const fn with_peer(mut self, peer: IpAddr) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    /// Notes whom a call by nobody known concerns, such as the account that someone signs in to. The audit shows it; it
+    /// gives no right. The first note stays.
+    pub fn recognize(&self, actor: &str) {
+        if let Some(recognized) = &self.recognized {
+            let _ = recognized.set(actor.into());
+        }
+    }
+
+    /// Whom the call was found to concern.
+    pub fn recognized(&self) -> Option<&str> {
+        self.recognized.as_ref()?.get().map(AsRef::as_ref)
+    }
+
+    /// The address it came from, where it came from outside.
+    pub const fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// The tenant on whose behalf the call runs.

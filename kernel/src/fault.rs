@@ -63,6 +63,15 @@ impl Fault<BoxProblem> {
         }
     }
 
+    /// How long the caller should wait before it tries again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            Self::Failed(problem) | Self::Internal(problem) => problem.retry_after(),
+            Self::Unknown(_) | Self::Input(_) | Self::DeadlineExceeded | Self::Panicked => None,
+        }
+    }
+
     /// What kind of fault it is.
     pub fn category(&self) -> Category {
         match self {

@@ -19,7 +19,13 @@ use envelope::{
     claims::{Binding, Party, Schema},
     development::{DevelopmentAuthority, MAX_DAYS},
 };
-use identity::{Role, operators::create::CreateOperator};
+use identity::{
+    Credential, Role, Secret,
+    actions::complete::CompleteAction,
+    operators::create::CreateOperator,
+    sessions::{create::CreateSession, delete::DeleteSession},
+    tokens::create::CreateToken,
+};
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Ambient, Cx, Fault, Principal, TenantId};
 use license::{LicenseProjection, RunningLicense};
@@ -171,7 +177,7 @@ impl Folder {
         self.write("license.jwe", &authority.issue(&claims, &recipient.public())?)
     }
 
-    /// An operator, whose token is told in the credentials file only.
+    /// An operator, whose password and token are told in the credentials file only.
     async fn sign_in(&self, assembly: &Assembly, url: &str) -> anyhow::Result<()> {
         let credentials = match Credentials::read(&self.credentials()) {
             Ok(kept) if kept.url == url => return Ok(()),
@@ -179,14 +185,42 @@ impl Folder {
             Err(_) => {
                 // A name is given once, so a run that stopped before it could tell the token needs another.
                 let name = format!("{OPERATOR}-{}", &assembly.ambient.uuid().simple().to_string()[20..]);
-                let wanted =
-                    CreateOperator { name, role: Role::PlatformAdmin, home: Some(assembly.application) };
-                let created = assembly.bus.dispatch(system(assembly), wanted).await?;
-                Credentials { url: url.to_owned(), operator: created.name, token: created.token }
+                operator(assembly, name, url).await?
             }
         };
         self.write("credentials.json", &serde_json::to_string_pretty(&credentials)?)
     }
+}
+
+/// An administrator, made as any is: invited, with a password that is set by the one-time token, and with a token for
+/// scripts that is made in a session.
+async fn operator(assembly: &Assembly, name: String, url: &str) -> anyhow::Result<Credentials> {
+    let wanted = CreateOperator {
+        name: name.clone(),
+        email: None,
+        display_name: None,
+        role: Role::PlatformAdmin,
+        home: Some(assembly.application),
+    };
+    let invited = assembly.bus.dispatch(system(assembly), wanted).await?;
+    let password = Secret::from(hex::encode(assembly.ambient.bytes::<12>()));
+    let activation = CompleteAction { token: invited.activation.token, password: password.clone() };
+    assembly.bus.dispatch(system(assembly), activation).await?;
+    let wanted = CreateSession { name: name.clone(), password: password.clone(), code: None };
+    let session = assembly.bus.dispatch(system(assembly), wanted).await?;
+    let credential = Credential::Session(session.session_token.expose());
+    let known = assembly.identity.authenticate(&assembly.ambient, credential).await?;
+    let cx = Cx::new(assembly.ambient.clone(), known.context("a session that has just begun is known")?)
+        .with_tenant(assembly.application);
+    let wanted = CreateToken { name: "quickstart".to_owned(), days: Some(365) };
+    let made = assembly.bus.dispatch(cx.clone(), wanted).await?;
+    assembly.bus.dispatch(cx, DeleteSession {}).await?;
+    Ok(Credentials {
+        url: url.to_owned(),
+        operator: name,
+        token: made.token.expose().to_owned(),
+        password: Some(password.expose().to_owned()),
+    })
 }
 
 fn system(assembly: &Assembly) -> Cx {
@@ -235,7 +269,7 @@ fn welcome(
         "\
 Chancery is serving at {url}
   folder    {folder}
-  sign in   Authorization: Bearer with the token in {credentials}
+  sign in   with the operator, the password or the token in {credentials}
   license   {license_line}
 
 Three commands to try, in another terminal:

@@ -5,7 +5,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::Context;
 use config::Config;
 use console::Console;
-use http_api::{Api, Authenticate, BoxFuture, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable};
+use http_api::{
+    Api, Authenticate, BoxFuture, Credential, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable,
+};
 use identity::Identity;
 use kernel::{Ambient, Principal, TenantId};
 use platform::HandedOn;
@@ -47,6 +49,7 @@ pub(crate) async fn serve(
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
         authenticator: Arc::clone(&authenticator),
+        proxies: config.server.trusted_proxies.clone(),
         request_timeout: config.server.request_timeout(),
         max_body_bytes: config.server.max_body_bytes,
     });
@@ -54,6 +57,7 @@ pub(crate) async fn serve(
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
         authenticator,
+        proxies: config.server.trusted_proxies.clone(),
         tenants,
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
         metrics: Arc::new(
@@ -86,7 +90,11 @@ pub(crate) async fn serve(
     let onboarding = tokio::spawn(look_after_onboarding(assembly.tenancy.clone()));
     let clock = assembly.ambient.clone();
     let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
-    let upkeep = tokio::spawn(look_after(Arc::clone(&assembly.outcomes), assembly.ambient.clone()));
+    let upkeep = tokio::spawn(look_after(
+        Arc::clone(&assembly.outcomes),
+        assembly.identity.clone(),
+        assembly.ambient.clone(),
+    ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
@@ -140,11 +148,14 @@ async fn look_after_onboarding(tenancy: Tenancy) {
     }
 }
 
-/// Stored outcomes past their lifetime.
-async fn look_after(outcomes: Arc<quota::SqlOutcomes>, ambient: Ambient) {
+/// Stored outcomes, sessions and tokens past their lifetime.
+async fn look_after(outcomes: Arc<quota::SqlOutcomes>, identity: Identity, ambient: Ambient) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
+        }
+        if let Err(error) = identity.forget_expired(ambient.now()).await {
+            tracing::warn!(%error, "failed to forget sessions and tokens");
         }
         tokio::time::sleep(UPKEEP).await;
     }
@@ -156,8 +167,21 @@ struct Operators {
 }
 
 impl Authenticate for Operators {
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
-        Box::pin(async move { self.identity.authenticate(&self.ambient, bearer).await.map_err(unavailable) })
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+    ) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
+        let credential = match credential {
+            Credential::Bearer(token) => identity::Credential::Token(token),
+            Credential::Session(token) => identity::Credential::Session(token),
+        };
+        Box::pin(
+            async move { self.identity.authenticate(&self.ambient, credential).await.map_err(unavailable) },
+        )
+    }
+
+    fn csrf_token(&self, session: &str) -> String {
+        identity::csrf_token(session)
     }
 }
 

@@ -13,7 +13,10 @@ use descriptors::{
 };
 use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
-use identity::{Identity, Permissions};
+use identity::{
+    Allowance, Identity, OPERATORS_READ, OPERATORS_WRITE, PasswordSettings, Permissions, Safe,
+    SessionSettings, Settings, ThrottleSettings,
+};
 use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
@@ -180,7 +183,6 @@ pub(crate) async fn assemble(
         .context("failed to read what is handed on to tenants")?;
     let registry = Arc::clone(deciding.registry());
 
-    let identity = Identity::new(store.clone(), permissions(&registry));
     let line = Line::default();
     let application = tenancy::application_tenant(&store, &ambient)
         .await
@@ -199,6 +201,13 @@ pub(crate) async fn assemble(
 
     let sources = license_sources(config, deciding.catalog())?;
     let log = audit_log(store.clone(), &sources);
+    let safe = state_key(&sources).map(|key| Arc::new(DeploymentSafe(key)) as Arc<dyn Safe>);
+    if safe.is_none() {
+        tracing::warn!("there is no recipient key: secrets of second factors are kept unencrypted");
+    }
+    let identity =
+        Identity::new(store.clone(), application, permissions(&registry), identity_settings(config), safe)
+            .context("`identity.password`")?;
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
@@ -272,10 +281,51 @@ where
 /// of itself that it is not sealed.
 fn audit_log(store: Store, sources: &Sources) -> AuditLog {
     let log = AuditLog::new(store);
-    let recipient = sources.recipient.as_ref().and_then(|key| key.read().ok().flatten());
-    match recipient.and_then(|recipient| recipient.state_key().ok()) {
+    match state_key(sources) {
         Some(key) => log.sealed_by(DeploymentSeal(key)),
         None => log,
+    }
+}
+
+/// The key that only this deployment has, derived from the one that licenses are sealed to.
+fn state_key(sources: &Sources) -> Option<StateKey> {
+    let recipient = sources.recipient.as_ref().and_then(|key| key.read().ok().flatten());
+    recipient.and_then(|recipient| recipient.state_key().ok())
+}
+
+/// The deployment's own key, as the port of operators wants it.
+struct DeploymentSafe(StateKey);
+
+impl Safe for DeploymentSafe {
+    fn seal(&self, label: &str, content: &[u8]) -> String {
+        self.0.seal(label, content)
+    }
+
+    fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
+        self.0.open(label, sealed)
+    }
+}
+
+fn identity_settings(config: &Config) -> Settings {
+    let config::Identity { require_second_factor, action_lifetime, password, session, throttle } =
+        &config.identity;
+    let host = config.server.public_url.as_ref().and_then(url::Url::host_str);
+    Settings {
+        password: PasswordSettings {
+            memory_kib: password.memory_kib.get(),
+            iterations: password.iterations.get(),
+            parallelism: password.parallelism.get(),
+            threads: password.threads.get() as usize,
+            queue: password.queue as usize,
+        },
+        session: SessionSettings { idle: session.idle, absolute: session.absolute },
+        throttle: ThrottleSettings {
+            account: Allowance { burst: throttle.account_burst.get(), period: throttle.account_period },
+            address: Allowance { burst: throttle.address_burst.get(), period: throttle.address_period },
+        },
+        action_lifetime: *action_lifetime,
+        require_second_factor: *require_second_factor,
+        issuer: format!("Chancery {}", host.unwrap_or(&config.deployment.id)),
     }
 }
 
@@ -292,7 +342,8 @@ impl Seal for DeploymentSeal {
     }
 }
 
-/// Every permission that some command asks for, and the one to act for other tenants.
+/// Every permission that some command asks for, and the one to act for other tenants. Administrators of tenants hold those
+/// that reach no further than their tenant.
 fn permissions(registry: &Registry) -> Permissions {
     let asked = registry.entries().filter_map(|(_, entry)| {
         match entry.contract().and_then(Contract::facet::<Access>)?.audience() {
@@ -301,4 +352,5 @@ fn permissions(registry: &Registry) -> Permissions {
         }
     });
     Permissions::of_program(asked.chain([http_api::TENANTS_ACT]))
+        .within_tenant([OPERATORS_READ, OPERATORS_WRITE])
 }

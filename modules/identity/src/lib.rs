@@ -1,19 +1,56 @@
-//! Operators and the tokens they sign in with.
+//! Operators, and how they show who they are: passwords, second factors, sessions, tokens.
 //!
-//! A token is 256 random bits. The database holds its SHA-256 only; whoever loses a token gets another one.
+//! Tokens are 256 random bits, of which the database holds the SHA-256; passwords are kept as Argon2id. Whoever loses one
+//! gets another.
+//!
+//! **Invariant: who may not sign in learns nothing.** An unknown name, a wrong password and a wrong code have one answer
+//! and cost the same work; attempts are counted before they are looked at, by all replicas together.
 
+pub mod actions;
 pub mod operators;
+pub mod password;
+pub mod sessions;
+pub mod tokens;
+pub mod totp;
 
+mod action;
+mod codes;
+mod operator;
+mod passwords;
 mod role;
+mod safe;
+mod secret;
+mod session;
+mod settings;
+mod throttle;
+mod token;
 
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
 use sdk::{
-    kernel::Authenticated,
     prelude::*,
     store::sqlx::{self, Row, any::AnyRow},
 };
-use sha2::{Digest, Sha256};
 
+use crate::{
+    passwords::{Busy, Passwords},
+    safe::Keeping,
+};
+
+pub use action::Purpose;
+pub use operator::{Operator, OperatorStatus};
+pub use passwords::{MIN_PASSWORD_CHARACTERS, PasswordParametersError};
 pub use role::{Permissions, Role};
+pub use safe::Safe;
+pub use secret::{MAX_SECRET_BYTES, Secret};
+pub use session::{SignedIn, csrf_token};
+pub use settings::{Allowance, PasswordSettings, SessionSettings, Settings, ThrottleSettings};
+
+/// See operators.
+pub const OPERATORS_READ: Permission = Permission::new("operators.read");
+/// Invite, change and disable operators.
+pub const OPERATORS_WRITE: Permission = Permission::new("operators.write");
 
 /// The tables of this module.
 pub const MIGRATIONS: &[Migration] = &[Migration {
@@ -27,6 +64,19 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
 pub struct Identity {
     store: Store,
     permissions: Permissions,
+    application: TenantId,
+    settings: Arc<Settings>,
+    passwords: Passwords,
+    keeping: Keeping,
+}
+
+/// By what a caller shows who they are.
+#[derive(Clone, Copy)]
+pub enum Credential<'c> {
+    /// A token that was made for a script.
+    Token(&'c str),
+    /// The token of a session.
+    Session(&'c str),
 }
 
 impl Module for Identity {
@@ -41,9 +91,78 @@ pub enum IdentityError {
     /// An operator has this name.
     #[error("an operator named `{0}` exists")]
     NameTaken(String),
+    /// The name is none.
+    #[error("a name is 1 to 254 letters, digits and `.`, `_`, `-`, `+`, `@`")]
+    InvalidName,
+    /// The address is none.
+    #[error("the e-mail address has not the form `name@domain`")]
+    InvalidEmail,
+    /// The name for people is none.
+    #[error("a name for people has 1 to 200 characters, all of them visible")]
+    InvalidDisplayName,
+    /// Platform roles belong to the application tenant, tenant roles to another.
+    #[error("an operator of role `{0}` does not belong to this tenant")]
+    RoleOutOfPlace(Role),
     /// The caller is no operator.
     #[error("the caller is not an operator")]
     NotAnOperator,
+    /// There is no such operator within the caller's reach.
+    #[error("there is no operator `{0}`")]
+    NoSuchOperator(String),
+    /// Someone must be left to run the platform.
+    #[error("the last active platform administrator stays")]
+    LastAdministrator,
+    /// Unknown name, wrong password or wrong code: which of them is not said.
+    #[error("the name, the password or the code is wrong")]
+    InvalidCredentials,
+    /// The password was right, and a code of the second factor is missing.
+    #[error("a code of the second factor is needed")]
+    SecondFactorRequired,
+    /// Too many attempts.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// When there is one more.
+        retry_after: Duration,
+    },
+    /// Too many passwords are being checked.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// The password is not taken.
+    #[error("{0}")]
+    WeakPassword(&'static str),
+    /// The present password is another.
+    #[error("the present password is another")]
+    WrongPassword,
+    /// The code is wrong, or was used.
+    #[error("the code is wrong, or was used")]
+    WrongCode,
+    /// There is a second factor.
+    #[error("a second factor is set up; remove it first")]
+    SecondFactorExists,
+    /// There is no second factor, or none to be confirmed.
+    #[error("no second factor is set up")]
+    NoSecondFactor,
+    /// Only within a session.
+    #[error("this is done in a session, not with a token")]
+    SessionRequired,
+    /// There is no such session of the caller.
+    #[error("there is no such session")]
+    NoSuchSession,
+    /// There is no such token of the caller.
+    #[error("there is no such token")]
+    NoSuchToken,
+    /// The name of a token is none.
+    #[error("the name of a token has 1 to 100 characters, all of them visible")]
+    InvalidTokenName,
+    /// The token was never given, was used, or has expired: which of them is not said.
+    #[error("the token is not known, or no longer good")]
+    NoSuchAction,
+    /// What is asked for does not fit the operator's status.
+    #[error("the operator is {}", .0.as_str())]
+    WrongStatus(OperatorStatus),
+    /// The answer would be kept under the key.
+    #[error("what this answers is told once, so it takes no idempotency key")]
+    ToldOnce,
     /// The database failed.
     #[error("failed to reach the database")]
     Store(#[from] StoreError),
@@ -55,59 +174,153 @@ impl From<sqlx::Error> for IdentityError {
     }
 }
 
+impl From<Busy> for IdentityError {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
 impl Problem for IdentityError {
     fn code(&self) -> &'static str {
         match self {
             Self::NameTaken(_) => "name_taken",
+            Self::InvalidName => "invalid_name",
+            Self::InvalidEmail => "invalid_email",
+            Self::InvalidDisplayName => "invalid_display_name",
+            Self::RoleOutOfPlace(_) => "role_out_of_place",
             Self::NotAnOperator => "not_an_operator",
+            Self::NoSuchOperator(_) => "unknown_operator",
+            Self::LastAdministrator => "last_administrator",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::SecondFactorRequired => "second_factor_required",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
+            Self::Busy => "busy",
+            Self::WeakPassword(_) => "weak_password",
+            Self::WrongPassword => "wrong_password",
+            Self::WrongCode => "wrong_code",
+            Self::SecondFactorExists => "second_factor_exists",
+            Self::NoSecondFactor => "no_second_factor",
+            Self::SessionRequired => "session_required",
+            Self::NoSuchSession => "unknown_session",
+            Self::NoSuchToken | Self::NoSuchAction => "unknown_token",
+            Self::InvalidTokenName => "invalid_token_name",
+            Self::WrongStatus(_) => "wrong_status",
+            Self::ToldOnce => "idempotency_key_not_taken",
             Self::Store(_) => "internal",
         }
     }
 
     fn category(&self) -> Category {
         match self {
-            Self::NameTaken(_) => Category::Conflict,
-            Self::NotAnOperator => Category::Forbidden,
+            Self::InvalidName
+            | Self::InvalidEmail
+            | Self::InvalidDisplayName
+            | Self::InvalidTokenName
+            | Self::RoleOutOfPlace(_)
+            | Self::WeakPassword(_)
+            | Self::ToldOnce => Category::Validation,
+            Self::InvalidCredentials | Self::SecondFactorRequired => Category::Unauthorized,
+            Self::NotAnOperator | Self::WrongPassword | Self::WrongCode | Self::SessionRequired => {
+                Category::Forbidden
+            }
+            Self::NoSuchOperator(_) | Self::NoSuchSession | Self::NoSuchToken | Self::NoSuchAction => {
+                Category::NotFound
+            }
+            Self::NameTaken(_)
+            | Self::LastAdministrator
+            | Self::SecondFactorExists
+            | Self::NoSecondFactor
+            | Self::WrongStatus(_) => Category::Conflict,
+            Self::TooManyAttempts { .. } => Category::RateLimited,
+            Self::Busy => Category::Unavailable,
             Self::Store(_) => Category::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooManyAttempts { retry_after } => Some(*retry_after),
+            Self::Busy => Some(Duration::from_secs(1)),
+            _ => None,
         }
     }
 }
 
 impl Identity {
-    /// Over this database; roles are made of the permissions that the program's commands ask for.
-    pub const fn new(store: Store, permissions: Permissions) -> Self {
-        Self { store, permissions }
+    /// Over this database. Roles are made of the permissions that the program's commands ask for; operators of the platform
+    /// belong to the application tenant; what must be read again is put into the safe, where there is one.
+    pub fn new(
+        store: Store,
+        application: TenantId,
+        permissions: Permissions,
+        settings: Settings,
+        safe: Option<Arc<dyn Safe>>,
+    ) -> Result<Self, PasswordParametersError> {
+        let passwords = Passwords::of(settings.password)?;
+        let settings = Arc::new(settings);
+        Ok(Self { store, permissions, application, settings, passwords, keeping: Keeping(safe) })
     }
 
-    /// The principal that a token belongs to. A token nobody holds is no error.
+    /// The principal that a credential belongs to. One that nobody holds is no error.
     pub async fn authenticate(
         &self,
         ambient: &Ambient,
-        token: &str,
+        credential: Credential<'_>,
     ) -> Result<Option<Principal>, IdentityError> {
-        let row = sqlx::query("SELECT name, role, home FROM identity_operator WHERE token_hash = $1")
-            .bind(hash(token))
-            .fetch_optional(self.store.reader())
-            .await?;
-        row.map(|row| self.principal(&row, ambient)).transpose()
+        match credential {
+            Credential::Token(token) => self.of_token(ambient, token).await,
+            Credential::Session(token) => self.of_session(ambient, token).await,
+        }
     }
 
-    fn principal(&self, row: &AnyRow, ambient: &Ambient) -> Result<Principal, IdentityError> {
-        let name: String = row.try_get("name")?;
-        let role: Role = decoded(row, "role")?;
-        let home = row.try_get::<Option<String>, _>("home")?.map(|_| decoded(row, "home")).transpose()?;
-        Ok(Principal::Authenticated(
-            Authenticated {
-                id: format!("operator:{name}"),
-                home: home.map(TenantId),
-                permissions: self.permissions.of(role),
-                aal: 1,
-                // A bearer token authenticates each call anew.
-                authenticated_at: ambient.now(),
-            }
-            .into(),
-        ))
+    /// Forgets sessions, tokens and attempts that do not count any more.
+    pub async fn forget_expired(&self, now: Timestamp) -> Result<(), IdentityError> {
+        let mut work = self.store.begin_relaxed().await?;
+        for statement in [
+            "DELETE FROM identity_session WHERE expires_at <= $1",
+            "DELETE FROM identity_token WHERE expires_at <= $1",
+            "DELETE FROM identity_action WHERE expires_at <= $1",
+            "DELETE FROM identity_throttle WHERE free_at <= $1",
+        ] {
+            sqlx::query(statement).bind(now.as_microsecond()).execute(&mut *work).await?;
+        }
+        work.commit().await?;
+        Ok(())
     }
+
+    /// Whose operators the caller may see and change: those of one tenant, or everybody.
+    fn reach(&self, cx: &Cx) -> Result<Reach, IdentityError> {
+        match cx.principal() {
+            Principal::System => Ok(Reach::All),
+            Principal::Authenticated(who) => match who.home {
+                Some(home) if home == self.application => Ok(Reach::All),
+                Some(home) => Ok(Reach::Tenant(home)),
+                None => Err(IdentityError::NotAnOperator),
+            },
+            Principal::Anonymous => Err(IdentityError::NotAnOperator),
+        }
+    }
+}
+
+/// Whose operators a caller may see and change.
+#[derive(Clone, Copy)]
+enum Reach {
+    All,
+    Tenant(TenantId),
+}
+
+impl Reach {
+    fn covers(self, home: TenantId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tenant(own) => own == home,
+        }
+    }
+}
+
+/// Refuses a call whose answer would be kept, secrets and all, for its repetition.
+fn told_once(cx: &Cx) -> Result<(), IdentityError> {
+    if cx.idempotency_key().is_some() { Err(IdentityError::ToldOnce) } else { Ok(()) }
 }
 
 fn decoded<T: std::str::FromStr>(row: &AnyRow, column: &'static str) -> Result<T, sqlx::Error>
@@ -117,8 +330,4 @@ where
     row.try_get::<String, _>(column)?
         .parse()
         .map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
-}
-
-fn hash(token: &str) -> String {
-    hex::encode(Sha256::digest(token))
 }

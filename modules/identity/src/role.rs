@@ -10,6 +10,8 @@ pub enum Role {
     PlatformAdmin,
     /// May look at everything.
     PlatformAuditor,
+    /// May do what concerns their own tenant.
+    TenantAdmin,
 }
 
 impl Role {
@@ -18,7 +20,13 @@ impl Role {
         match self {
             Self::PlatformAdmin => "platform-admin",
             Self::PlatformAuditor => "platform-auditor",
+            Self::TenantAdmin => "tenant-admin",
         }
+    }
+
+    /// Whether its operators belong to the application tenant; the others belong to a customer's.
+    pub(crate) const fn is_of_platform(self) -> bool {
+        !matches!(self, Self::TenantAdmin)
     }
 }
 
@@ -37,7 +45,7 @@ impl FromStr for Role {
     type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        [Self::PlatformAdmin, Self::PlatformAuditor]
+        [Self::PlatformAdmin, Self::PlatformAuditor, Self::TenantAdmin]
             .into_iter()
             .find(|role| role.as_str() == text)
             .ok_or_else(|| UnknownRole(text.to_owned()))
@@ -46,20 +54,33 @@ impl FromStr for Role {
 
 /// Every permission that exists in a program. Roles are made of them.
 #[derive(Clone, Debug)]
-pub struct Permissions(BTreeSet<&'static str>);
+pub struct Permissions {
+    all: BTreeSet<&'static str>,
+    within_tenant: BTreeSet<&'static str>,
+}
 
 impl Permissions {
     /// These.
     pub fn of_program(permissions: impl IntoIterator<Item = Permission>) -> Self {
-        Self(permissions.into_iter().map(Permission::as_str).collect())
+        let all = permissions.into_iter().map(Permission::as_str).collect();
+        Self { all, within_tenant: BTreeSet::new() }
     }
 
-    /// What a role holds: an administrator everything, an auditor what ends in `.read`.
+    /// Of which these reach no further than the caller's own tenant: their commands see to it.
+    #[must_use]
+    pub fn within_tenant(mut self, permissions: impl IntoIterator<Item = Permission>) -> Self {
+        self.within_tenant.extend(permissions.into_iter().map(Permission::as_str));
+        self
+    }
+
+    /// What a role holds: an administrator everything, an auditor what ends in `.read`, a tenant's administrator what
+    /// reaches no further than the tenant.
     pub(crate) fn of(&self, role: Role) -> BTreeSet<&'static str> {
-        let held = self.0.iter().copied();
+        let held = self.all.iter().copied();
         match role {
             Role::PlatformAdmin => held.collect(),
             Role::PlatformAuditor => held.filter(|name| name.rsplit('.').next() == Some("read")).collect(),
+            Role::TenantAdmin => held.filter(|name| self.within_tenant.contains(name)).collect(),
         }
     }
 }

@@ -135,6 +135,11 @@ pub async fn application_tenant(store: &Store, ambient: &Ambient) -> Result<Tena
     Ok(id)
 }
 
+/// The customer tenant with this slug, for whoever only looks at a database.
+pub async fn tenant_by_slug(store: &Store, slug: &Slug) -> Result<Option<Tenant>, TenancyError> {
+    tenant::by_slug(store.reader(), slug).await
+}
+
 impl Tenancy {
     /// Over this database, whose [`application_tenant`] this is.
     pub fn new(store: Store, application: TenantId, settings: Settings) -> Self {

@@ -127,6 +127,7 @@ async fn a_refusal_by_the_onboarding_policy_tells_nothing_of_existing_tenants() 
             permissions: [TENANTS_WRITE.as_str()].into(),
             aal: 1,
             authenticated_at: cx.now(),
+            session: None,
         };
         sdk::kernel::Cx::new(cx.ambient().clone(), sdk::kernel::Principal::Authenticated(who.into()))
             .with_tenant(testkit.tenant())

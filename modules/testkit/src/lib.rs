@@ -344,6 +344,7 @@ impl Testkit {
                 permissions: self.permissions.clone(),
                 aal: 1,
                 authenticated_at: self.now(),
+                session: None,
             })),
         };
         Cx::new(self.clock.ambient(), principal).with_tenant(self.tenant)

@@ -25,6 +25,9 @@ pub struct Credentials {
     pub operator: String,
     /// The token.
     pub token: String,
+    /// The password to sign in with, where the file was written for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
 }
 
 impl Credentials {
@@ -192,8 +195,12 @@ mod tests {
 
     #[test]
     fn credentials_do_not_show_their_token() {
-        let credentials =
-            Credentials { url: "http://x".into(), operator: "ada".into(), token: "chancery_s3cret".into() };
+        let credentials = Credentials {
+            url: "http://x".into(),
+            operator: "ada".into(),
+            token: "chancery_s3cret".into(),
+            password: None,
+        };
         assert!(!format!("{credentials:?}").contains("s3cret"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("credentials.json");

@@ -31,6 +31,7 @@
 
 mod catalog;
 mod error;
+mod identity;
 mod keys;
 mod load;
 mod section;
@@ -38,6 +39,7 @@ mod tenant;
 
 pub use catalog::CatalogFiles;
 pub use error::{ConfigError, Origin};
+pub use identity::{Identity, Password, Session, Throttle};
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,

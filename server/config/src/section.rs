@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::PathBuf,
     time::Duration,
@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{CatalogFiles, Tenant};
+use crate::{CatalogFiles, Identity, Tenant};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -42,6 +42,9 @@ pub struct Config {
     /// What it sells of its own.
     #[serde(default)]
     pub catalog: CatalogFiles,
+    /// How operators sign in.
+    #[serde(default)]
+    pub identity: Identity,
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,
@@ -77,6 +80,10 @@ pub struct Server {
     /// The address people reach this server by, for links that leave it.
     #[schemars(with = "Option<String>")]
     pub public_url: Option<Url>,
+    /// Addresses of the proxies before this server, separated by commas in the environment. What they say in
+    /// `x-forwarded-for` is believed.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpAddr>,
     /// Largest body of a request.
     pub max_body_bytes: usize,
     /// How long a request may take, from its first line to its answer.
@@ -319,6 +326,7 @@ impl Default for Server {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             public_url: None,
+            trusted_proxies: Vec::new(),
             max_body_bytes: 1024 * 1024,
             request_timeout_seconds: const { NonZeroU32::new(30).unwrap() },
             shutdown_grace_seconds: 10,
@@ -396,7 +404,7 @@ fn stated_identifiers<'de, D: Deserializer<'de>>(
 }
 
 /// `PT5M`, or a number of seconds.
-fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<SignedDuration, D::Error> {
+pub(crate) fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<SignedDuration, D::Error> {
     let text = String::deserialize(value)?;
     let seconds = text.trim().parse::<u32>().map(|seconds| SignedDuration::from_secs(seconds.into()));
     let parsed = seconds.ok().or_else(|| text.trim().parse::<SignedDuration>().ok());

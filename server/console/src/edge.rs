@@ -1,21 +1,20 @@
 //! What surrounds every page: who looks, whether a form is ours, how long it may take, and what browsers are told.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Uri,
         header::{
-            CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-            X_FRAME_OPTIONS,
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use crate::shim::{SESSION_COOKIE, csrf_token};
+use http_api::{Credential, is_from_here, peer, session_token};
 use jiff::Timestamp;
 use kernel::{CorrelationId, Principal};
 
@@ -36,8 +35,10 @@ pub(crate) async fn edge(State(house): State<Arc<House>>, mut request: Request, 
     let correlation = CorrelationId::from(house.console.ambient.uuid());
     let timeout = house.console.request_timeout;
     let deadline = house.console.ambient.now().checked_add(timeout).unwrap_or(Timestamp::MAX);
-    let (visitor, known) = visitor(&house, request.headers(), request.uri(), &correlation, deadline).await;
-    let own = request.method().is_safe() || is_own(request.headers());
+    let peer = peer(request.extensions(), request.headers(), &house.console.proxies);
+    let seen = Seen { correlation: correlation.clone(), deadline, peer, uri: request.uri().clone() };
+    let (visitor, known) = visitor(&house, request.headers(), seen).await;
+    let own = request.method().is_safe() || is_from_here(request.headers());
     request.extensions_mut().insert(visitor.clone());
     let response = match known {
         Err(problem) => problem.into_response(),
@@ -81,47 +82,36 @@ async fn answered(
     }
 }
 
-/// Who looks. Where that cannot be found out now, it is nobody, and a problem to be shown.
-async fn visitor(
-    house: &Arc<House>,
-    headers: &HeaderMap,
-    uri: &Uri,
-    correlation: &CorrelationId,
+/// What is known of a request before anything has looked into it.
+struct Seen {
+    correlation: CorrelationId,
     deadline: Timestamp,
-) -> (Visitor, Result<(), Problem>) {
-    let secret = cookie(headers, SESSION_COOKIE);
-    let (principal, known) = match secret {
+    peer: Option<IpAddr>,
+    uri: Uri,
+}
+
+/// Who looks. Where that cannot be found out now, it is nobody, and a problem to be shown.
+async fn visitor(house: &Arc<House>, headers: &HeaderMap, seen: Seen) -> (Visitor, Result<(), Problem>) {
+    let authenticator = &house.console.authenticator;
+    let token = session_token(headers);
+    let (principal, known) = match token {
         None => (None, Ok(())),
-        Some(secret) => match house.console.authenticator.authenticate(secret).await {
+        Some(token) => match authenticator.authenticate(Credential::Session(token)).await {
             Ok(principal) => (principal, Ok(())),
             Err(unavailable) => (None, Err(Problem::from(unavailable))),
         },
     };
-    let session = secret.filter(|_| principal.is_some());
+    let session = token.filter(|_| principal.is_some());
+    let Seen { correlation, deadline, peer, uri } = seen;
     let visit = Visit {
         house: Arc::clone(house),
-        csrf: session.map(csrf_token).unwrap_or_default(),
+        csrf: session.map(|token| authenticator.csrf_token(token)).unwrap_or_default(),
         principal: principal.unwrap_or(Principal::Anonymous),
         theme: cookie(headers, Theme::COOKIE).map_or(Theme::System, Theme::parse),
-        correlation: correlation.clone(),
+        correlation,
         deadline,
-        uri: uri.clone(),
+        peer,
+        uri,
     };
     (Visitor::new(visit), known)
-}
-
-/// Whether a form was sent by one of our own pages, as far as the browser tells. Forms of a session carry its token besides.
-fn is_own(headers: &HeaderMap) -> bool {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    match text(&HeaderName::from_static("sec-fetch-site")) {
-        Some(site) => site == "same-origin",
-        None => match (text(&ORIGIN), text(&HOST)) {
-            (Some(origin), Some(host)) => {
-                origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
-            }
-            // Programs are not browsers: nobody else's session is in their hands.
-            (None, _) => true,
-            (Some(_), None) => false,
-        },
-    }
 }

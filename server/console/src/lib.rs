@@ -20,11 +20,10 @@ mod pages;
 mod pictures;
 mod problem;
 mod shell;
-mod shim;
 mod upload;
 mod visitor;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
 use http_api::Authenticate;
@@ -40,6 +39,8 @@ pub struct Console {
     pub ambient: Ambient,
     /// Who tells sessions apart.
     pub authenticator: Arc<dyn Authenticate>,
+    /// The proxies before this server, whose word on where a request comes from is believed.
+    pub proxies: Vec<IpAddr>,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// The largest form.

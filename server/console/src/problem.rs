@@ -38,6 +38,8 @@ struct Parts {
     reason: Option<Reason>,
     because: Option<String>,
     retry_at: Option<When>,
+    /// Seconds until there is another try.
+    wait: Option<u64>,
     correlation: Option<CorrelationId>,
     absent: bool,
 }
@@ -57,6 +59,7 @@ impl Problem {
             reason: None,
             because: None,
             retry_at: None,
+            wait: None,
             correlation: None,
             absent: false,
         }))
@@ -147,6 +150,7 @@ impl Problem {
         let mut problem = Self::new(status, title, html::sentence(&fault.to_string()));
         let parts = &mut problem.0;
         parts.advice = advice;
+        parts.wait = fault.retry_after().map(|wait| wait.as_secs().max(1));
         fault.code().clone_into(&mut parts.code);
         parts.command = Some(command);
         if let Fault::Input(error) = fault {

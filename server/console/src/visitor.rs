@@ -1,6 +1,6 @@
 //! Who looks at a page, and the calls made for them.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{net::IpAddr, ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     extract::FromRequestParts,
@@ -28,6 +28,8 @@ pub(crate) struct Visit {
     pub(crate) theme: Theme,
     pub(crate) correlation: CorrelationId,
     pub(crate) deadline: Timestamp,
+    /// The address they come from.
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) uri: Uri,
 }
 
@@ -119,6 +121,9 @@ impl Visitor {
             .with_timeout(Duration::try_from(left).unwrap_or_default());
         if let Some(tenant) = tenant {
             cx = cx.with_tenant(tenant);
+        }
+        if let Some(peer) = self.peer {
+            cx = cx.with_peer(peer);
         }
         let answer = console.bus.dispatch_json(cx, command, input).await;
         let answer = answer.map_err(|fault| Problem::of_fault(command, &fault, &self.correlation))?;

@@ -1,30 +1,37 @@
 //! For whom and by whom a call runs.
 
-use axum::http::{
-    HeaderMap, HeaderName, Method,
-    header::{AUTHORIZATION, HOST},
-    request::Parts,
-    uri::Authority,
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    extract::ConnectInfo,
+    http::{
+        Extensions, HeaderMap, HeaderName, Method,
+        header::{AUTHORIZATION, HOST},
+        request::Parts,
+        uri::Authority,
+    },
 };
 use descriptors::access::Permission;
 use kernel::{Category, Cx, IdempotencyKey, Principal, TenantId, TraceContext};
 
 use crate::{
-    Api, ResolvedTenant, Standing,
+    Api, Credential, ResolvedTenant, Standing,
     edge::{Arrival, text},
     failure::Failure,
+    session,
 };
 
 /// The permission to act on behalf of another tenant than one's own, named by `?tenant=SLUG`.
 pub const TENANTS_ACT: Permission = Permission::new("tenants.act");
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What surrounds the call of this request.
 pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result<Cx, Failure> {
     let arrival = parts.extensions.get::<Arrival>().expect("the edge stands around every route");
     let key = text(&parts.headers, &IDEMPOTENCY_KEY, IdempotencyKey::parse)?;
-    let principal = principal(api, &parts.headers).await?;
+    let principal = principal(api, &parts.method, &parts.headers).await?;
     let tenant = match tenant {
         None => own(api, &principal, parts).await?,
         Some(slug) => Some(acting_for(api, &principal, slug, &parts.method).await?),
@@ -38,6 +45,9 @@ pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result
     if let Some(key) = key {
         cx = cx.with_idempotency_key(key);
     }
+    if let Some(peer) = peer(&parts.extensions, &parts.headers, &api.proxies) {
+        cx = cx.with_peer(peer);
+    }
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
     if let Some(trace) = traceparent.and_then(TraceContext::parse) {
         cx = cx.with_trace(trace);
@@ -45,12 +55,12 @@ pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result
     Ok(cx)
 }
 
-/// Who calls. No credentials are nobody; wrong ones are refused, not taken for none.
-pub(crate) async fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal, Failure> {
-    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(Principal::Anonymous) };
+/// Who calls. No credentials are nobody; a wrong bearer token is refused, not taken for none.
+pub(crate) async fn principal(api: &Api, method: &Method, headers: &HeaderMap) -> Result<Principal, Failure> {
+    let Some(header) = headers.get(AUTHORIZATION) else { return in_session(api, method, headers).await };
     let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
     let known = match bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
-        Some((_, token)) => api.authenticator.authenticate(token.trim()).await?,
+        Some((_, token)) => api.authenticator.authenticate(Credential::Bearer(token.trim())).await?,
         None => None,
     };
     known.ok_or_else(|| {
@@ -60,6 +70,32 @@ pub(crate) async fn principal(api: &Api, headers: &HeaderMap) -> Result<Principa
             "the bearer token is not known, or no longer good",
         )
     })
+}
+
+/// Who calls by cookie. Browsers go on sending that of a session that has ended, so it is nobody's: whoever signs in again
+/// must be let to.
+async fn in_session(api: &Api, method: &Method, headers: &HeaderMap) -> Result<Principal, Failure> {
+    let Some(token) = session::token(headers) else { return Ok(Principal::Anonymous) };
+    let Some(known) = api.authenticator.authenticate(Credential::Session(token)).await? else {
+        return Ok(Principal::Anonymous);
+    };
+    session::refuse_forgery(method, headers, &api.authenticator.csrf_token(token))?;
+    Ok(known)
+}
+
+/// The address a request came from: the last one before our own proxies.
+pub fn peer(extensions: &Extensions, headers: &HeaderMap, proxies: &[IpAddr]) -> Option<IpAddr> {
+    let ConnectInfo(connected) = extensions.get::<ConnectInfo<SocketAddr>>()?;
+    let connected = connected.ip().to_canonical();
+    if !proxies.contains(&connected) {
+        return Some(connected);
+    }
+    let lines = headers.get_all(FORWARDED_FOR).into_iter().filter_map(|line| line.to_str().ok());
+    let told: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let told = told.into_iter().rev().map_while(|text| text.parse::<IpAddr>().ok());
+    told.map(|address| address.to_canonical())
+        .find(|address| !proxies.contains(address))
+        .or(Some(connected))
 }
 
 fn home(principal: &Principal) -> Option<TenantId> {

@@ -75,6 +75,7 @@ impl Failure {
     ) -> Self {
         let mut failure = Self {
             status: status::of_fault(fault, denials),
+            retry_after: fault.retry_after(),
             ..Self::new(fault.code(), fault.category(), fault.to_string())
         };
         if fault.category() == Category::Internal {
@@ -92,7 +93,6 @@ impl Failure {
             for (name, value) in &refusal.details {
                 failure = failure.with(name, value.clone());
             }
-            failure.retry_after = refusal.retry_after;
         }
         failure
     }
@@ -113,8 +113,13 @@ impl Failure {
         if status == StatusCode::UNAUTHORIZED {
             parts.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(&code)));
         }
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let wait = retry_after.unwrap_or_default();
+        // Whoever has had too much of it is always told when again; whoever meets a server that is busy, where it knows.
+        let wait = match status {
+            StatusCode::TOO_MANY_REQUESTS => Some(retry_after.unwrap_or_default()),
+            StatusCode::SERVICE_UNAVAILABLE => retry_after,
+            _ => None,
+        };
+        if let Some(wait) = wait {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             parts.headers.insert(RETRY_AFTER, seconds.max(1).into());
         }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, Method},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,7 +18,7 @@ use crate::{
 
 /// `GET /api/commands`
 pub(crate) async fn list(State(mounted): State<Arc<Mounted>>, headers: HeaderMap) -> Answer {
-    let principal = caller::principal(&mounted.api, &headers).await?;
+    let principal = caller::principal(&mounted.api, &Method::GET, &headers).await?;
     let visible = mounted.commands.values().filter(|command| command.is_visible_to(&principal));
     Ok(Json(json!({ "commands": visible.map(line).collect::<Vec<_>>() })))
 }
@@ -22,7 +26,7 @@ pub(crate) async fn list(State(mounted): State<Arc<Mounted>>, headers: HeaderMap
 /// `GET /api/commands/{id}`
 pub(crate) async fn show(State(mounted): State<Arc<Mounted>>, path: Path, headers: HeaderMap) -> Answer {
     let command = mounted.command(path)?;
-    let principal = caller::principal(&mounted.api, &headers).await?;
+    let principal = caller::principal(&mounted.api, &Method::GET, &headers).await?;
     if !command.is_visible_to(&principal) {
         return Err(Failure::unknown_command(command.id().as_str()));
     }

@@ -17,6 +17,10 @@
 //! none, the one that the host they came to belongs to. A tenant that is suspended is acted for by nobody; what
 //! [`TENANTS_ACT`] may read stays readable.
 //!
+//! **Invariant: a session does what its own pages ask of it.** A call by cookie that may change something carries the
+//! session's `x-csrf-token` and comes from this origin, or is refused with 403 `csrf_refused`. A bearer token wins over
+//! a cookie, and needs neither: no browser sends it by itself.
+//!
 //! **Invariant: what is not exposed answers like what does not exist**: commands without access facet, internal ones,
 //! and developers' tools in production.
 //!
@@ -32,17 +36,21 @@ mod inventory;
 mod openapi;
 mod router;
 mod serve;
+mod session;
 mod status;
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use kernel::{Ambient, Bus, Principal, TenantId};
 
-pub use caller::TENANTS_ACT;
+pub use caller::{TENANTS_ACT, peer};
 pub use config::DenialStatus;
 pub use exposure::RouterError;
 pub use router::router;
 pub use serve::serve;
+pub use session::{
+    CSRF_TOKEN, SESSION_COOKIE, ended_session_cookie, is_from_here, session_cookie, token as session_token,
+};
 
 /// What the adapter stands on. Nothing here has a default.
 pub struct Api {
@@ -50,8 +58,10 @@ pub struct Api {
     pub bus: Bus,
     /// Time and randomness.
     pub ambient: Ambient,
-    /// Who tells bearer tokens apart.
+    /// Who tells callers apart.
     pub authenticator: Arc<dyn Authenticate>,
+    /// The proxies before this server. What they say in `x-forwarded-for` is believed; what anyone else says there is not.
+    pub proxies: Vec<IpAddr>,
     /// Who knows tenants by their slugs.
     pub tenants: Arc<dyn ResolveTenant>,
     /// Whether the deployment states `environment=production`, where developers' tools are not mounted.
@@ -83,10 +93,35 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[error("this cannot be answered at the moment")]
 pub struct Unavailable;
 
-/// Tells who a bearer token belongs to.
+/// By what a caller shows who they are.
+#[derive(Clone, Copy)]
+pub enum Credential<'c> {
+    /// A token of the `Authorization` header.
+    Bearer(&'c str),
+    /// The token of the session cookie.
+    Session(&'c str),
+}
+
+/// Without the token.
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Session(_) => "Session(…)",
+        })
+    }
+}
+
+/// Tells who a credential belongs to.
 pub trait Authenticate: Send + Sync + 'static {
     /// The principal; `None` when the token is unknown or no longer good.
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>>;
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+    ) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>>;
+
+    /// The token that calls in this session carry in `x-csrf-token`. Only who knows the session's token can make it.
+    fn csrf_token(&self, session: &str) -> String;
 }
 
 /// A tenant that a request is for.

@@ -8,6 +8,7 @@ use schemars::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    CSRF_TOKEN, SESSION_COOKIE,
     exposure::{Exposed, Routes},
     status,
 };
@@ -42,7 +43,11 @@ pub(crate) fn document(commands: &BTreeMap<&'static str, Exposed>, routes: &Rout
             "schemas": schemas,
             "responses": responses(),
             "parameters": parameters(),
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer" },
+                "session": { "type": "apiKey", "in": "cookie", "name": SESSION_COOKIE },
+                "csrf": { "type": "apiKey", "in": "header", "name": CSRF_TOKEN.as_str() },
+            },
         },
     })
 }
@@ -82,10 +87,10 @@ fn operation(command: &Exposed, operation_id: &str, parameters: Vec<Value>, body
         responses.insert(status.as_str().to_owned(), response);
     }
     responses.insert("default".to_owned(), json!({ "$ref": "#/components/responses/OTHER" }));
-    let bearer = json!({ "bearer": [] });
+    let (bearer, session) = (json!({ "bearer": [] }), json!({ "session": [], "csrf": [] }));
     let security = match command.access.audience() {
-        Audience::Public => vec![json!({}), bearer],
-        _ => vec![bearer],
+        Audience::Public => vec![json!({}), bearer, session],
+        _ => vec![bearer, session],
     };
     let mut operation = json!({
         "operationId": operation_id,

@@ -1,4 +1,4 @@
-use std::{io, pin::pin, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
 
 use axum::Router;
 use tokio::{net::TcpListener, sync::oneshot};
@@ -16,6 +16,7 @@ pub async fn serve(
         // A sender that is gone stops as well.
         let _ = stopped.await;
     };
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let mut serving = pin!(axum::serve(listener, router).with_graceful_shutdown(draining).into_future());
     tokio::select! {
         ended = &mut serving => return ended,

@@ -9,7 +9,7 @@ use kernel::{Ambient, TenantId};
 use license::RunningLicense;
 use pipeline::{Deciding, ExplanationView};
 use store::Store;
-use tenancy::{Slug, Tenancy};
+use tenancy::Slug;
 
 use super::license::candidate;
 use crate::wire;
@@ -63,8 +63,8 @@ async fn configured(args: &Explain, config: &Config, now: Timestamp) -> anyhow::
 async fn tenant(slug: &str, store: Result<&Store, &anyhow::Error>) -> anyhow::Result<TenantId> {
     let store = store.map_err(|error| anyhow::anyhow!("failed to look up tenant `{slug}`: {error:#}"))?;
     let parsed: Slug = slug.parse()?;
-    let found = Tenancy::new(store.clone()).by_slug(&parsed).await?;
-    found.with_context(|| format!("there is no tenant `{slug}`"))
+    let found = tenancy::tenant_by_slug(store, &parsed).await?;
+    found.map(|tenant| tenant.id).with_context(|| format!("there is no tenant `{slug}`"))
 }
 
 fn explain(deciding: &Deciding, command: &str, tenant: Option<TenantId>) -> anyhow::Result<ExplanationView> {

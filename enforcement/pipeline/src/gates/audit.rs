@@ -1,10 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use audit::{Event, Metadata, Outcome, Recorder, SafeValue};
-use descriptors::{
-    access::{Access, Audience},
-    denial::Denial,
-};
+use descriptors::{access::Access, denial::Denial};
 use jiff::Timestamp;
 use kernel::{Category, CommandIndex, Contract, Cx, Dispatch, Fault, Invocation, Registry};
 
@@ -60,8 +57,7 @@ enum Known {
 impl Pending<'_> {
     fn event(&self, answer: &Answer) -> Option<Event> {
         let told = match answer {
-            // Anyone may cause any number of these, and they change nothing.
-            Ok(_) if self.is_public() => return None,
+            Ok(_) if !self.is_audited() => return None,
             Ok(_) => Told::new("command.succeeded", Outcome::Succeeded, None),
             Err(Fault::Refused(refusal)) => {
                 if let Some(denial) = refusal.cause::<Denial>() {
@@ -79,6 +75,10 @@ impl Pending<'_> {
                     Told::new("command.refused", Outcome::PolicyDenied, Some(refusal.code))
                 }
             }
+            // Whoever signs in by a command fails to by that command.
+            Err(Fault::Failed(problem)) if problem.category() == Category::Unauthorized => {
+                Told::new("command.unauthorized", Outcome::AuthFailure, Some(problem.code()))
+            }
             Err(fault) => Told::new("command.failed", Outcome::Failed, Some(fault.code())),
         };
         if let Err(Fault::Failed(problem) | Fault::Internal(problem)) = answer
@@ -89,23 +89,29 @@ impl Pending<'_> {
         Some(self.tell(told))
     }
 
-    fn is_public(&self) -> bool {
+    fn is_audited(&self) -> bool {
         let contract = self.registry.entry(self.command).contract();
-        contract
-            .and_then(Contract::facet::<Access>)
-            .is_some_and(|access| access.audience() == Audience::Public)
+        contract.and_then(Contract::facet::<Access>).is_none_or(Access::is_audited)
     }
 
     fn tell(&self, told: Told) -> Event {
         let cx = &self.cx;
         let now = cx.now();
         let elapsed = now.duration_since(self.started);
+        // Who has shown to be somebody is the actor; whom a failure concerns has done nothing.
+        let (actor, metadata) = match (cx.recognized(), told.result) {
+            (Some(recognized), Outcome::Succeeded) => (recognized, told.metadata),
+            (Some(recognized), _) => {
+                (cx.principal().actor(), told.metadata.with("account", SafeValue::text(recognized)))
+            }
+            (None, _) => (cx.principal().actor(), told.metadata),
+        };
         Event {
             id: cx.uuid(),
             name: told.name.to_owned(),
             time: now,
             tenant: cx.tenant().map(|tenant| tenant.to_string()),
-            actor: cx.principal().actor().to_owned(),
+            actor: actor.to_owned(),
             command: Some(self.registry.entry(self.command).id().as_str().to_owned()),
             result: told.result,
             error_code: told.code,
@@ -113,7 +119,7 @@ impl Pending<'_> {
             correlation_id: Some(cx.correlation().as_str().to_owned()),
             trace_id: cx.trace().map(|trace| hex::encode(trace.trace)),
             span_id: cx.trace().map(|trace| hex::encode(trace.span)),
-            metadata: told.metadata,
+            metadata,
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Myself {
     pub home: Option<TenantId>,
     /// What they may do.
     pub permissions: Vec<String>,
+    /// With how many factors they have shown who they are.
+    pub aal: u8,
 }
 
 impl Handle<WhoAmI> for Identity {
@@ -30,6 +32,7 @@ impl Handle<WhoAmI> for Identity {
             id: who.id.clone(),
             home: who.home,
             permissions: who.permissions.iter().map(|&name| name.to_owned()).collect(),
+            aal: who.aal,
         })
     }
 }

@@ -6,7 +6,7 @@ use axum::{
     http::header::SET_COOKIE,
     response::{IntoResponse, Redirect, Response},
 };
-use crate::shim::{ended_session_cookie, session_cookie};
+use http_api::{ended_session_cookie, session_cookie};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;

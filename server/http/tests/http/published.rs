@@ -179,7 +179,7 @@ async fn the_openapi_document_says_where_each_field_goes() {
     let fields = body["content"]["application/json"]["schema"]["properties"].as_object().unwrap();
     assert_eq!(fields.keys().collect::<Vec<_>>(), ["text", "replies"]);
     let open = &document["paths"]["/api/commands/demo.calls.describe"]["post"];
-    assert_eq!(open["security"], serde_json::json!([{}, { "bearer": [] }]));
-    assert_eq!(book["get"]["security"], serde_json::json!([{ "bearer": [] }]));
+    assert_eq!(open["security"], serde_json::json!([{}, { "bearer": [] }, { "session": [], "csrf": [] }]));
+    assert_eq!(book["get"]["security"], serde_json::json!([{ "bearer": [] }, { "session": [], "csrf": [] }]));
     assert_eq!(book["get"]["responses"]["429"]["$ref"], "#/components/responses/RATE_LIMITED");
 }

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, DenialStatus, Limits, Measure, Ready, ResolveTenant, ResolvedTenant, Standing,
+    Api, Authenticate, BoxFuture, Credential, DenialStatus, Limits, Measure, Ready, ResolveTenant, ResolvedTenant,
+    Standing,
     TENANTS_ACT, Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
@@ -30,6 +31,7 @@ pub(crate) fn api(commands: Commands, demo: Demo) -> Api {
         bus: Bus::new(registry, Gate(door)),
         ambient: Ambient::system(),
         authenticator: Arc::new(Tokens),
+        proxies: Vec::new(),
         tenants: Arc::new(Slugs),
         production: false,
         denial_status: DenialStatus::ByReason,
@@ -42,7 +44,11 @@ pub(crate) fn api(commands: Commands, demo: Demo) -> Api {
 struct Tokens;
 
 impl Authenticate for Tokens {
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+    ) -> BoxFuture<'a, Result<Option<Principal>, Unavailable>> {
+        let Credential::Bearer(bearer) = credential else { return Box::pin(async { Ok(None) }) };
         let permissions: &[&'static str] = match bearer {
             "reader" | "of-idle" | "of-gone" | "of-none" => &[],
             "writer" => &[NOTES_WRITE.as_str()],
@@ -63,8 +69,13 @@ impl Authenticate for Tokens {
             permissions: permissions.iter().copied().collect(),
             aal: 1,
             authenticated_at: Ambient::system().now(),
+            session: None,
         }));
         Box::pin(async { Ok(Some(principal)) })
+    }
+
+    fn csrf_token(&self, session: &str) -> String {
+        session.to_owned()
     }
 }
 
