@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::html::{When, grouped};
+use crate::html::{Said, When, grouped, sentence};
 
 /// Which colour and shape a state has: `good`, `warn`, `bad`, or `calm`.
 pub(crate) type Tone = &'static str;
@@ -92,7 +92,19 @@ pub(crate) struct Product {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Warning {
     pub(crate) days_left: Option<i64>,
-    pub(crate) message: String,
+    until: Option<When>,
+    message: String,
+}
+
+impl Warning {
+    /// With its instant as people read it.
+    pub(crate) fn text(&self) -> String {
+        let text = match self.until {
+            None => self.message.clone(),
+            Some(until) => self.message.replace(&until.0.to_string(), &until.to_string()),
+        };
+        sentence(&text)
+    }
 }
 
 /// A quota of the platform or of a tenant, with what is used of it.
@@ -119,7 +131,13 @@ impl Quota {
         let taken = self.used.unwrap_or(0) + if reserved { self.reserved.unwrap_or(0) } else { 0 };
         match self.limit {
             None => 0.0,
-            Some(0) => 1.0,
+            Some(0) => {
+                if taken > 0 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
             #[expect(clippy::cast_precision_loss, reason = "a picture needs no more than 52 bits")]
             Some(limit) => (taken as f64 / limit as f64).min(1.0),
         }
@@ -127,10 +145,16 @@ impl Quota {
 
     pub(crate) fn tone(&self) -> Tone {
         match self.share(true) {
+            _ if self.limit == Some(0) => "calm",
             _ if self.at_cap => "bad",
             share if share >= 0.8 => "warn",
             _ => "good",
         }
+    }
+
+    /// Whether nothing more is admitted of something that there may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.at_cap && self.limit != Some(0)
     }
 
     pub(crate) fn used_text(&self) -> String {
@@ -209,6 +233,12 @@ pub(crate) struct Finding {
     pub(crate) kind: String,
     pub(crate) subject: String,
     pub(crate) message: String,
+}
+
+impl Finding {
+    pub(crate) fn said(&self) -> Said<'_> {
+        Said(&self.message)
+    }
 }
 
 #[derive(Deserialize)]

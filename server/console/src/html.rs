@@ -2,7 +2,10 @@
 
 use std::{fmt, iter};
 
-use askama::Template;
+use askama::{
+    Template,
+    filters::{Html, HtmlSafe, escape},
+};
 use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
@@ -60,6 +63,28 @@ impl fmt::Display for When {
     }
 }
 
+/// A text of ours in which `names` stand in backticks, as HTML with the names in code.
+pub(crate) struct Said<'t>(pub(crate) &'t str);
+
+impl HtmlSafe for Said<'_> {}
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.0.matches('`').count().is_multiple_of(2);
+        for (at, part) in self.0.split('`').enumerate() {
+            let (before, after) = match at % 2 {
+                1 if whole => ("<code>", "</code>"),
+                1 => ("`", ""),
+                _ if at > 0 && !whole => ("`", ""),
+                _ => ("", ""),
+            };
+            let Ok(part) = escape(part, Html);
+            write!(f, "{before}{part}{after}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A number with its thousands apart.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -105,6 +130,8 @@ mod tests {
         let when = When("2026-11-04T09:05:06.7Z".parse().unwrap());
         assert_eq!(when.to_string(), "4 Nov 2026, 09:05 UTC");
         assert_eq!(when.iso(), "2026-11-04T09:05:06Z");
+        assert_eq!(Said("no `a<b>` & `c`").to_string(), "no <code>a&#60;b&#62;</code> &#38; <code>c</code>");
+        assert_eq!(Said("one ` alone").to_string(), "one ` alone");
         assert_eq!(sentence("the slug `a` is taken"), "The slug `a` is taken.");
     }
 }

@@ -13,7 +13,7 @@ use http_api::Unavailable;
 use kernel::{BoxProblem, Category, CorrelationId, Fault};
 
 use crate::{
-    html::{self, When},
+    html::{self, Said, When},
     shell::{Nav, Shell},
     visitor::Visitor,
 };
@@ -182,6 +182,10 @@ impl Problem {
 
     pub(crate) fn code(&self) -> &str {
         &self.0.code
+    }
+
+    fn said(text: &str) -> Said<'_> {
+        Said(text)
     }
 
     pub(crate) fn message(&self) -> &str {

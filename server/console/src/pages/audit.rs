@@ -2,6 +2,8 @@
 
 use askama::Template;
 use axum::extract::RawQuery;
+use descriptors::route::{HttpRoute, Method};
+use kernel::Contract;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -9,18 +11,18 @@ use crate::{
     answers::{Event, Events},
     form::Fields,
     html::{Page, counted, page},
-    pages::part,
+    pages::{license::file, part},
     problem::Problem,
     shell::{Nav, Shell},
     visitor::Operator,
 };
 
 /// How many events a page shows, and how many are looked at for new ones.
-const LISTED: u32 = 50;
-const LIVE: u32 = 30;
-
-/// The command by which this page reads. Following it would make events of its own.
-const READS: &str = "platform.audit.query";
+const LISTED: u32 = 25;
+const LIVE: u32 = 40;
+/// Where reads are left out, a page looks on until it has this many events, or has looked so often.
+const ENOUGH: usize = 12;
+const LOOKS: usize = 8;
 
 #[derive(Template)]
 #[template(path = "pages/audit.html")]
@@ -29,14 +31,6 @@ struct Audit {
     filter: Filter,
     events: Result<Events, Problem>,
 }
-
-#[derive(Template)]
-#[template(path = "parts/events.html")]
-struct Rows {
-    events: Vec<Event>,
-}
-
-impl askama::filters::HtmlSafe for Rows {}
 
 /// What was asked for.
 struct Filter {
@@ -65,7 +59,7 @@ impl Filter {
     }
 
     fn is_narrowed(&self) -> bool {
-        PARAMETERS.iter().any(|(name, _)| !self.value(name).is_empty())
+        PARAMETERS.iter().any(|(name, _)| !self.value(name).is_empty()) || self.fields.ticked("cursor")
     }
 
     fn input(&self, limit: u32) -> Value {
@@ -87,13 +81,14 @@ impl Filter {
 
     /// The same filter as parameters, of this page or of the one that is followed.
     fn query(&self) -> String {
-        let set = PARAMETERS.iter().filter_map(|(name, _)| Some((name, self.fields.filled(name)?)));
+        let set = PARAMETERS.iter().map(|(name, _)| *name).chain(["reads"]);
+        let set = set.filter_map(|name| Some((name, self.fields.filled(name)?)));
         set.map(|(name, text)| format!("{name}={}", part(text))).collect::<Vec<_>>().join("&")
     }
 
-    /// Reads of the log itself are left out, unless they are asked for.
-    fn shows(&self, event: &Event) -> bool {
-        event.command_id.as_deref() != Some(READS) || event.result != "succeeded" || self.is("command", READS)
+    /// Whether looking counts too. Without that, following the log would show nothing but itself being followed.
+    fn shows_reads(&self) -> bool {
+        self.fields.ticked("reads") || !self.value("command").is_empty()
     }
 }
 
@@ -106,18 +101,42 @@ pub(crate) async fn list(operator: Operator, RawQuery(query): RawQuery) -> Page 
 /// `GET /console/audit/live`: the newest rows alone.
 pub(crate) async fn live(operator: Operator, RawQuery(query): RawQuery) -> Page {
     let filter = Filter { fields: Fields::of_query(query.as_deref()) };
-    page(&Rows { events: read(&operator, &filter, LIVE).await?.events })
+    let events = read(&operator, &filter, LIVE).await?;
+    page(&Rows { events: &events.events })
 }
 
 async fn read(operator: &Operator, filter: &Filter, limit: u32) -> Result<Events, Problem> {
-    let mut page: Events = operator.call(READS, filter.input(limit)).await?;
-    page.events.retain(|event| filter.shows(event));
+    let mut asked = filter.input(limit);
+    let mut page: Events = operator.call(QUERY, asked.clone()).await?;
+    if filter.shows_reads() {
+        return Ok(page);
+    }
+    page.events.retain(|event| !is_read(operator, event));
+    for _ in 1..LOOKS {
+        let Some(next) = page.next.take_if(|_| page.events.len() < ENOUGH) else { break };
+        asked["cursor"] = next.into();
+        let older: Events = operator.call(QUERY, asked.clone()).await?;
+        page.events.extend(older.events.into_iter().filter(|event| !is_read(operator, event)));
+        page.next = older.next;
+    }
     Ok(page)
 }
 
+/// A success of a command whose own route is a GET, so that it changed nothing.
+fn is_read(operator: &Operator, event: &Event) -> bool {
+    let registry = operator.house.console.bus.registry();
+    let contract = || registry.entry(registry.find(event.command_id.as_deref()?)?).contract();
+    event.result == "succeeded"
+        && contract()
+            .and_then(Contract::facet::<HttpRoute>)
+            .is_some_and(|route| route.method() == Method::GET)
+}
+
+const QUERY: &str = "platform.audit.query";
+
 impl Audit {
-    fn rows(events: &Events) -> RowsOf<'_> {
-        RowsOf { events: &events.events }
+    fn rows(events: &Events) -> Rows<'_> {
+        Rows { events: &events.events }
     }
 
     fn next(&self) -> Option<String> {
@@ -129,11 +148,11 @@ impl Audit {
 
 #[derive(Template)]
 #[template(path = "parts/events.html")]
-struct RowsOf<'e> {
+struct Rows<'e> {
     events: &'e [Event],
 }
 
-impl askama::filters::HtmlSafe for RowsOf<'_> {}
+impl askama::filters::HtmlSafe for Rows<'_> {}
 
 #[derive(Template)]
 #[template(path = "pages/verified.html")]
@@ -188,4 +207,14 @@ impl Proof {
 pub(crate) async fn verify(operator: Operator) -> Page {
     let proof = operator.call("platform.audit.verify", json!({})).await;
     page(&Verified { shell: Shell::of(&operator, "Proof of the audit log", Nav::Audit), proof })
+}
+
+/// `GET /console/audit/export`: the log with its proof, to be verified without this deployment.
+pub(crate) async fn export(operator: Operator) -> Page {
+    #[derive(Deserialize)]
+    struct Exported {
+        export: String,
+    }
+    let exported: Exported = operator.call("platform.audit.export", json!({})).await?;
+    Ok(file("audit.jsonl", exported.export))
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     answers::{Coverage, Covered, Event, Events, Quota},
     form::Fields,
-    html::{Page, page},
+    html::{Page, Said, page},
     pages::{home, tenants},
     pictures::{Ladder, Meters, Step},
     problem::Problem,
@@ -107,6 +107,10 @@ struct Explanation {
 impl Explanation {
     fn is_denied(&self) -> bool {
         self.verdict == "DENIED"
+    }
+
+    fn decided_by(&self) -> Said<'_> {
+        Said(&self.because)
     }
 
     fn ladder(&self) -> Ladder {

@@ -100,14 +100,14 @@ fn attention(
             Attention {
                 tone: if urgent { "bad" } else { "warn" },
                 level: if urgent { "Act now" } else { "Soon" },
-                text: crate::html::sentence(&warning.message),
+                text: warning.text(),
                 path: "/console/license",
                 leads: "License",
             }
         }));
     }
     if let Ok(quotas) = quotas {
-        found.extend(quotas.iter().filter(|quota| quota.at_cap).map(|quota| Attention {
+        found.extend(quotas.iter().filter(|quota| quota.is_full()).map(|quota| Attention {
             tone: "bad",
             level: "Full",
             text: format!(

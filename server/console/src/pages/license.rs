@@ -43,12 +43,12 @@ struct Feature {
 /// `platform.license-request.show`
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RequestState {
+pub(crate) struct RequestState {
     installation_id: String,
-    key_configured: bool,
+    pub(crate) key_configured: bool,
     key_present: bool,
-    fingerprint: Option<String>,
-    base_domains: Vec<String>,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) base_domains: Vec<String>,
 }
 
 /// Another license, looked at before it is installed.

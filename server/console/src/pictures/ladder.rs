@@ -1,6 +1,8 @@
 use askama::{Template, filters::HtmlSafe};
 use serde::Deserialize;
 
+use crate::html::Said;
+
 /// The steps of the decision that no question came to, by their numbers in semantics 2.2.
 const NAMES: [&str; 10] = [
     "enforcement is on",
@@ -72,6 +74,10 @@ impl Ladder {
 
     fn x(index: &usize) -> usize {
         16 + index * 32
+    }
+
+    fn said(text: &str) -> Said<'_> {
+        Said(text)
     }
 
     fn dot(state: &str) -> &'static str {
