@@ -6,11 +6,12 @@ use anyhow::Context;
 use config::Config;
 use console::Console;
 use http_api::{
-    Api, Authenticate, BoxFuture, Credential, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable,
+    Api, Authenticate, BoxFuture, Credential, Openings, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable,
 };
 use identity::Identity;
-use kernel::{Ambient, Principal, TenantId};
+use kernel::{Ambient, CommandId, Module as _, Principal, TenantId};
 use platform::HandedOn;
+use setup::Setup;
 use store::Store;
 use tenancy::{Slug, Tenancy, Tenant, TenantStatus};
 use tokio::{
@@ -45,10 +46,13 @@ pub(crate) async fn serve(
         Arc::new(Operators { identity: assembly.identity.clone(), ambient: assembly.ambient.clone() });
     let tenants: Arc<dyn ResolveTenant> =
         Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application });
+    let openings: Arc<dyn Openings> =
+        Arc::new(FirstRun { setup: assembly.setup.clone(), ambient: assembly.ambient.clone() });
     let console = console::router(Console {
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
         authenticator: Arc::clone(&authenticator),
+        openings: Arc::clone(&openings),
         proxies: config.server.trusted_proxies.clone(),
         request_timeout: config.server.request_timeout(),
         max_body_bytes: config.server.max_body_bytes,
@@ -65,6 +69,7 @@ pub(crate) async fn serve(
                 .with(CoverageGaps::of(&assembly.deciding, &wire::providers()))
                 .with(quotas.clone()),
         ),
+        openings,
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -182,6 +187,21 @@ impl Authenticate for Operators {
 
     fn csrf_token(&self, session: &str) -> String {
         identity::csrf_token(session)
+    }
+}
+
+struct FirstRun {
+    setup: Setup,
+    ambient: Ambient,
+}
+
+impl Openings for FirstRun {
+    fn concern(&self, command: CommandId) -> bool {
+        command.module() == Setup::NAME
+    }
+
+    fn are_open(&self) -> BoxFuture<'_, Result<bool, Unavailable>> {
+        Box::pin(async move { self.setup.is_open(self.ambient.now()).await.map_err(unavailable) })
     }
 }
 

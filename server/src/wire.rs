@@ -10,6 +10,7 @@ use descriptors::{
     catalog::Catalog,
     coverage::{CoveragePolicy, GapMode},
     descriptor::DeploymentShape,
+    grant::LicenseStatus,
 };
 use envelope::{StateKey, oid::ObjectIdentifier};
 use health::Health;
@@ -24,6 +25,7 @@ use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
 use platform::{HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
+use setup::{Facts, Setup};
 use store::{Migration, Options, Store};
 use tenancy::{Dns, ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
 
@@ -40,6 +42,7 @@ pub(crate) struct Assembly {
     pub(crate) outcomes: Arc<SqlOutcomes>,
     pub(crate) identity: Identity,
     pub(crate) tenancy: Tenancy,
+    pub(crate) setup: Setup,
     pub(crate) store: Store,
     /// The tenant that operators of the platform belong to.
     pub(crate) application: TenantId,
@@ -52,6 +55,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
         license::MIGRATIONS,
         quota::MIGRATIONS,
         identity::MIGRATIONS,
+        setup::MIGRATIONS,
         tenancy::MIGRATIONS,
         platform::MIGRATIONS,
     ]
@@ -208,9 +212,12 @@ pub(crate) async fn assemble(
     let identity =
         Identity::new(store.clone(), application, permissions(&registry), identity_settings(config), safe)
             .context("`identity.password`")?;
+    let site = Arc::new(Running { identity: identity.clone(), license: license.clone() });
+    let setup = Setup::new(store.clone(), line.clone(), site, setup_facts(config, application));
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
+        .mount(setup.clone())
         .mount(Platform::new(
             Arc::clone(&deciding),
             log.clone(),
@@ -244,6 +251,7 @@ pub(crate) async fn assemble(
         outcomes,
         identity,
         tenancy,
+        setup,
         store,
         application,
     })
@@ -303,6 +311,40 @@ impl Safe for DeploymentSafe {
 
     fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
         self.0.open(label, sealed)
+    }
+}
+
+/// What setup looks at.
+struct Running {
+    identity: Identity,
+    license: RunningLicense,
+}
+
+impl setup::Site for Running {
+    fn is_administered(&self) -> setup::BoxFuture<'_, Result<bool, identity::IdentityError>> {
+        Box::pin(self.identity.is_administered())
+    }
+
+    fn is_licensed(&self) -> bool {
+        matches!(
+            self.license.snapshot().status(),
+            LicenseStatus::Active | LicenseStatus::Grace | LicenseStatus::Recovery
+        )
+    }
+}
+
+fn setup_facts(config: &Config, application: TenantId) -> Facts {
+    let needed = [
+        ("server.public-url", config.server.public_url.is_some()),
+        ("license.recipient", config.license.recipient.is_some()),
+        ("license.trust.root-ca-bundle-path", config.license.trust.root_ca_bundle_path.is_some()),
+    ];
+    let missing = needed.into_iter().filter(|(_, set)| !set).map(|(key, _)| key.to_owned());
+    Facts {
+        application,
+        public_url: config.server.public_url.clone(),
+        missing_keys: missing.collect(),
+        email_configured: false,
     }
 }
 

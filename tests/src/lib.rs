@@ -1,5 +1,6 @@
 //! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
 
+mod fresh;
 mod vendor;
 
 use std::{
@@ -15,6 +16,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use fresh::Fresh;
 pub use vendor::{Vendor, Wanted};
 
 /// The folder of the programs, built like the tests themselves.
@@ -119,27 +121,10 @@ impl Quickstart {
 
     /// Another server of the same deployment, over the same database. It is stopped when dropped.
     pub fn replica(&self) -> Replica {
-        let mut process = program()
-            .args(["serve", "--config", "demo/chancery.toml"])
-            .env("CHANCERY_DATABASE__URL", self.database.url())
-            .env("CHANCERY_SERVER__LISTEN", "127.0.0.1:0")
-            .env("CHANCERY_LOG__FILTER", "info")
-            .current_dir(self.folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start chancery");
-        let mut lines = BufReader::new(process.stderr.take().expect("its log")).lines();
-        let address = lines.by_ref().find_map(|line| {
-            let line = line.expect("a line of text");
-            line.split_once("address=").map(|(_, address)| address.trim().to_owned())
-        });
-        let address = address.expect("the replica serves");
-        // Whoever writes to a pipe that nobody reads waits.
-        std::thread::spawn(move || lines.for_each(drop));
+        let server = serving(self.folder.path(), self.database.url(), "demo/chancery.toml");
         let credentials = self.credentials();
         let token = credentials["token"].as_str().expect("a token").to_owned();
-        Replica { process, url: format!("http://{address}"), token }
+        Replica { server, token }
     }
 
     /// `chancery` on its configuration and its database.
@@ -228,20 +213,51 @@ impl Drop for Quickstart {
 
 /// Another server of a deployment.
 pub struct Replica {
-    process: Child,
-    url: String,
+    server: Server,
     token: String,
 }
 
 impl Replica {
     /// A request as the operator.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.url);
+        let url = format!("{}{path}", self.server.url);
         reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30)).bearer_auth(&self.token)
     }
 }
 
-impl Drop for Replica {
+/// A server as a process. It is stopped when dropped.
+pub struct Server {
+    process: Child,
+    /// Where it serves.
+    pub url: String,
+}
+
+/// `chancery serve` in this folder, on this database, by this configuration; it serves.
+pub(crate) fn serving(folder: &Path, database: &str, config: &str) -> Server {
+    let mut process = program()
+        .args(["serve", "--config", config])
+        .env("CHANCERY_DATABASE__URL", database)
+        .env("CHANCERY_SERVER__LISTEN", "127.0.0.1:0")
+        .env("CHANCERY_LOG__FILTER", "info")
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start chancery");
+    let mut lines = BufReader::new(process.stderr.take().expect("its log")).lines();
+    let mut told = String::new();
+    let address = lines.by_ref().find_map(|line| {
+        let line = line.expect("a line of text");
+        told += &line;
+        line.split_once("address=").map(|(_, address)| address.trim().to_owned())
+    });
+    let address = address.unwrap_or_else(|| panic!("the server serves: {told}"));
+    // Whoever writes to a pipe that nobody reads waits.
+    std::thread::spawn(move || lines.for_each(drop));
+    Server { process, url: format!("http://{address}") }
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -24,6 +24,7 @@ const TABLE: &[(&str, May)] = &[
     // The core.
     ("kernel", Know(&[])),
     ("store", Know(&[])),
+    ("secrets", Know(&[])),
     ("descriptors", Know(&[])),
     // What decides, and what remembers.
     ("audit", Know(&["store"])),
@@ -36,7 +37,7 @@ const TABLE: &[(&str, May)] = &[
     ("issuer", Know(&["envelope", "descriptors"])),
     // What a module author sees.
     ("sdk-macros", Know(&[])),
-    ("sdk", Know(&["kernel", "descriptors", "store", "sdk-macros"])),
+    ("sdk", Know(&["kernel", "descriptors", "store", "secrets", "sdk-macros"])),
     (
         "testkit",
         Know(&["kernel", "descriptors", "store", "pipeline", "envelope", "license", "quota", "audit"]),
@@ -47,8 +48,10 @@ const TABLE: &[(&str, May)] = &[
     // It counts its tenants for the quotas that are sold over them.
     ("tenancy", Know(&["sdk", "quota"])),
     ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
+    // Setup is the door of operators and licensing before there is anybody: their commands, their messages.
+    ("setup", Know(&["sdk", "identity", "platform", "license"])),
     // The outside.
-    ("config", Know(&["descriptors", "envelope", "license"])),
+    ("config", Know(&["descriptors", "envelope", "license", "secrets"])),
     ("http", KnowAllBut("issuer")),
     ("cli", KnowAllBut("issuer")),
     ("console", KnowAllBut("issuer")),

@@ -72,6 +72,8 @@ pub(crate) struct Action {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GivenAction {
+    /// The invitation that the token was given with.
+    pub invitation_id: Uuid,
     /// Where the console takes it, beneath the server's address. The token stands in the fragment, which no browser sends.
     pub path: Secret,
     /// The token.
@@ -89,7 +91,7 @@ impl Identity {
         operator: &str,
         purpose: Purpose,
     ) -> Result<GivenAction, IdentityError> {
-        let token = Secret::random(cx.ambient(), "");
+        let (invitation_id, token) = (cx.uuid(), Secret::random(cx.ambient(), ""));
         let expires_at = cx.now().checked_add(self.settings.action_lifetime).unwrap_or(Timestamp::MAX);
         let expires_at = Timestamp::from_microsecond(expires_at.as_microsecond()).unwrap_or(expires_at);
         forget_actions(work, operator).await?;
@@ -97,7 +99,7 @@ impl Identity {
             "INSERT INTO identity_action (id, token_hash, operator, purpose, expires_at)
              VALUES ($1, $2, $3, $4, $5)",
         )
-        .bind(cx.uuid().to_string())
+        .bind(invitation_id.to_string())
         .bind(token.hash())
         .bind(operator)
         .bind(purpose.as_str())
@@ -105,7 +107,7 @@ impl Identity {
         .execute(&mut **work)
         .await?;
         let path = format!("/console/activate#{}", token.expose()).into();
-        Ok(GivenAction { path, token, expires_at })
+        Ok(GivenAction { invitation_id, path, token, expires_at })
     }
 }
 

@@ -38,7 +38,7 @@ use crate::{
     safe::Keeping,
 };
 
-pub use action::Purpose;
+pub use action::{GivenAction, Purpose};
 pub use operator::{Operator, OperatorStatus};
 pub use passwords::{MIN_PASSWORD_CHARACTERS, PasswordParametersError};
 pub use role::{Permissions, Role};
@@ -271,6 +271,18 @@ impl Identity {
             Credential::Token(token) => self.of_token(ambient, token).await,
             Credential::Session(token) => self.of_session(ambient, token).await,
         }
+    }
+
+    /// Whether some administrator of the platform has ever set a password. Once so, it stays so.
+    pub async fn is_administered(&self) -> Result<bool, IdentityError> {
+        let row = sqlx::query(
+            "SELECT CAST(count(*) AS BIGINT) AS administrators FROM identity_operator
+             WHERE role = $1 AND password_hash IS NOT NULL",
+        )
+        .bind(Role::PlatformAdmin.as_str())
+        .fetch_one(self.store.reader())
+        .await?;
+        Ok(row.try_get::<i64, _>("administrators")? > 0)
     }
 
     /// Forgets sessions, tokens and attempts that do not count any more.

@@ -34,7 +34,7 @@
 //!
 //! The derives of `serde` and `schemars` name their crates, so a module lists those two beside this one.
 
-pub use {descriptors, kernel, store};
+pub use {descriptors, kernel, secrets, store};
 
 #[doc(hidden)]
 pub use inventory;

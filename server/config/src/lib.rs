@@ -34,12 +34,14 @@ mod error;
 mod identity;
 mod keys;
 mod load;
+mod secrets;
 mod section;
 mod tenant;
 
 pub use catalog::CatalogFiles;
 pub use error::{ConfigError, Origin};
 pub use identity::{Identity, Password, Session, Throttle};
+pub use secrets::Secrets;
 pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,

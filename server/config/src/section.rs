@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{CatalogFiles, Identity, Tenant};
+use crate::{CatalogFiles, Identity, Secrets, Tenant};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -45,6 +45,9 @@ pub struct Config {
     /// How operators sign in.
     #[serde(default)]
     pub identity: Identity,
+    /// Where secrets are that are named by a reference.
+    #[serde(default)]
+    pub secrets: Secrets,
     /// How answers look over HTTP.
     #[serde(default)]
     pub http: Http,

@@ -26,7 +26,7 @@ mod visitor;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
-use http_api::Authenticate;
+use http_api::{Authenticate, Openings};
 use kernel::{Ambient, Bus};
 
 use crate::upload::Candidates;
@@ -39,6 +39,8 @@ pub struct Console {
     pub ambient: Ambient,
     /// Who tells sessions apart.
     pub authenticator: Arc<dyn Authenticate>,
+    /// Who knows whether the first setup is still to be done.
+    pub openings: Arc<dyn Openings>,
     /// The proxies before this server, whose word on where a request comes from is believed.
     pub proxies: Vec<IpAddr>,
     /// How long a request may take.

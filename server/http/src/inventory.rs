@@ -25,7 +25,7 @@ pub(crate) async fn list(State(mounted): State<Arc<Mounted>>, headers: HeaderMap
 
 /// `GET /api/commands/{id}`
 pub(crate) async fn show(State(mounted): State<Arc<Mounted>>, path: Path, headers: HeaderMap) -> Answer {
-    let command = mounted.command(path)?;
+    let command = mounted.command(path).await?;
     let principal = caller::principal(&mounted.api, &Method::GET, &headers).await?;
     if !command.is_visible_to(&principal) {
         return Err(Failure::unknown_command(command.id().as_str()));

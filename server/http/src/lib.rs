@@ -22,7 +22,7 @@
 //! a cookie, and needs neither: no browser sends it by itself.
 //!
 //! **Invariant: what is not exposed answers like what does not exist**: commands without access facet, internal ones,
-//! and developers' tools in production.
+//! developers' tools in production, and those of an opening that is closed.
 //!
 //! A client that goes away drops the future of its call; the kernel makes an outcome of that.
 
@@ -41,7 +41,7 @@ mod status;
 
 use std::{fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
-use kernel::{Ambient, Bus, Principal, TenantId};
+use kernel::{Ambient, Bus, CommandId, Principal, TenantId};
 
 pub use caller::{TENANTS_ACT, peer};
 pub use config::DenialStatus;
@@ -64,6 +64,8 @@ pub struct Api {
     pub proxies: Vec<IpAddr>,
     /// Who knows tenants by their slugs.
     pub tenants: Arc<dyn ResolveTenant>,
+    /// Who knows of commands that are there only for a while.
+    pub openings: Arc<dyn Openings>,
     /// Whether the deployment states `environment=production`, where developers' tools are not mounted.
     pub production: bool,
     /// The status of license denials.
@@ -122,6 +124,15 @@ pub trait Authenticate: Send + Sync + 'static {
 
     /// The token that calls in this session carry in `x-csrf-token`. Only who knows the session's token can make it.
     fn csrf_token(&self, session: &str) -> String;
+}
+
+/// Knows of commands that are there only for a while, such as those of the first setup.
+pub trait Openings: Send + Sync + 'static {
+    /// Whether a command is one of them. Asked once, when routes are made.
+    fn concern(&self, command: CommandId) -> bool;
+
+    /// Whether they are there now. While they are not, they answer like what does not exist.
+    fn are_open(&self) -> BoxFuture<'_, Result<bool, Unavailable>>;
 }
 
 /// A tenant that a request is for.

@@ -1,6 +1,9 @@
 //! From a request to a call and back.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{
     Json, Router,
@@ -29,6 +32,8 @@ use crate::{
 pub(crate) struct Mounted {
     pub(crate) api: Api,
     pub(crate) commands: BTreeMap<&'static str, Exposed>,
+    /// Those that are there only for a while.
+    passing: BTreeSet<&'static str>,
 }
 
 pub(crate) type Answer = Result<Json<Value>, Failure>;
@@ -39,7 +44,9 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
     let commands = exposure::exposed(api.bus.registry(), api.production);
     let routes = exposure::routes(commands.values())?;
     let document = Bytes::from(openapi::document(&commands, &routes).to_string());
-    let mounted = Arc::new(Mounted { api, commands });
+    let ids = commands.values().map(Exposed::id);
+    let passing = ids.filter(|id| api.openings.concern(*id)).map(|id| id.as_str()).collect();
+    let mounted = Arc::new(Mounted { api, commands, passing });
 
     let mut all = Router::new()
         .route(COMMANDS, get(inventory::list))
@@ -67,10 +74,15 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
 }
 
 impl Mounted {
-    pub(crate) fn command(&self, path: Path) -> Result<&Exposed, Failure> {
+    pub(crate) async fn command(&self, path: Path) -> Result<&Exposed, Failure> {
         let path = well_formed(path)?;
         let id = path.iter().next().map_or("", |(_, id)| id);
-        self.commands.get(id).ok_or_else(|| Failure::unknown_command(id))
+        let command = self.commands.get(id).ok_or_else(|| Failure::unknown_command(id))?;
+        if self.is_there(command.id()).await? { Ok(command) } else { Err(Failure::unknown_command(id)) }
+    }
+
+    async fn is_there(&self, command: CommandId) -> Result<bool, Failure> {
+        Ok(!self.passing.contains(command.as_str()) || self.api.openings.are_open().await?)
     }
 
     async fn run(&self, cx: Cx, command: CommandId, input: Value) -> Answer {
@@ -88,7 +100,7 @@ impl Mounted {
 
 /// `POST /api/commands/{id}`: the body is the input, as it is.
 async fn command(State(mounted): State<Arc<Mounted>>, path: Path, request: Request) -> Answer {
-    let command = mounted.command(path)?.id();
+    let command = mounted.command(path).await?.id();
     let (parts, body) = request.into_parts();
     let queried = Queried::of(&parts.uri)?;
     queried.without_fields()?;
@@ -106,6 +118,9 @@ struct Endpoint {
 
 impl Endpoint {
     async fn answer(&self, mounted: &Mounted, path: Path, request: Request) -> Answer {
+        if !mounted.is_there(self.command).await? {
+            return Err(nothing_at(request.uri()));
+        }
         let path = well_formed(path)?;
         let (parts, body) = request.into_parts();
         let queried = Queried::of(&parts.uri)?;
@@ -151,6 +166,10 @@ async fn metrics(State(mounted): State<Arc<Mounted>>) -> Result<impl IntoRespons
 }
 
 async fn unknown_path(uri: Uri) -> impl IntoResponse {
+    nothing_at(&uri)
+}
+
+fn nothing_at(uri: &Uri) -> Failure {
     Failure::new("unknown_path", Category::NotFound, format!("there is nothing at `{}`", uri.path()))
 }
 

@@ -119,9 +119,9 @@ impl Activation {
     }
 }
 
-/// Whether the platform is still to be set up. A program without a setup is.
+/// Whether the platform is still to be set up. Where that cannot be said now, it is not.
 pub(crate) async fn is_open(visitor: &Visitor) -> bool {
-    visitor.call::<Value>("setup.status.show", json!({})).await.is_ok()
+    visitor.house.console.openings.are_open().await.unwrap_or(false)
 }
 
 pub(crate) async fn show(visitor: Visitor) -> Page {
@@ -136,11 +136,10 @@ async fn written(
     invited: Option<Invited>,
     problem: Option<Problem>,
 ) -> Page {
-    let status: Status = match visitor.call("setup.status.show", json!({})).await {
-        Ok(status) => status,
-        // The gate is closed, for ever.
-        Err(_) => return Ok(Redirect::to("/console/sign-in").into_response()),
-    };
+    if !is_open(visitor).await {
+        return Ok(Redirect::to("/console/sign-in").into_response());
+    }
+    let status: Status = visitor.call("setup.status.show", json!({})).await?;
     let kept: Onboarding = visitor.call("setup.onboarding.show", json!({})).await?;
     let step = Step::of(fields.text("step"), kept.resume_step);
     let request = match step {

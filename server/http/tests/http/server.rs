@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, Credential, DenialStatus, Limits, Measure, Ready, ResolveTenant, ResolvedTenant,
+    Api, Authenticate, BoxFuture, Credential, DenialStatus, Limits, Measure, Openings, Ready, ResolveTenant, ResolvedTenant,
     Standing,
     TENANTS_ACT, Unavailable,
 };
-use kernel::{Ambient, Authenticated, Bus, Commands, Modules, Principal, Registry, TenantId};
+use kernel::{Ambient, Authenticated, Bus, CommandId, Commands, Modules, Principal, Registry, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -33,6 +33,7 @@ pub(crate) fn api(commands: Commands, demo: Demo) -> Api {
         authenticator: Arc::new(Tokens),
         proxies: Vec::new(),
         tenants: Arc::new(Slugs),
+        openings: Arc::new(NoOpenings),
         production: false,
         denial_status: DenialStatus::ByReason,
         limits: Limits { max_body_bytes: 1024, request_timeout: Duration::from_secs(5) },
@@ -76,6 +77,18 @@ impl Authenticate for Tokens {
 
     fn csrf_token(&self, session: &str) -> String {
         session.to_owned()
+    }
+}
+
+struct NoOpenings;
+
+impl Openings for NoOpenings {
+    fn concern(&self, _command: CommandId) -> bool {
+        false
+    }
+
+    fn are_open(&self) -> BoxFuture<'_, Result<bool, Unavailable>> {
+        Box::pin(async { Ok(false) })
     }
 }
 

@@ -1,0 +1,4 @@
+//! The license that the vendor sent.
+
+pub mod import;
+pub mod preview;

@@ -1,0 +1,4 @@
+//! What the vendor is asked for.
+
+pub mod generate;
+pub mod show;

@@ -1,0 +1,3 @@
+//! The platform itself, and who runs it.
+
+pub mod bootstrap;

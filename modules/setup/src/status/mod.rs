@@ -1,0 +1,3 @@
+//! Whether there is anything to set up.
+
+pub mod show;

@@ -1,0 +1,116 @@
+//! A deployment that nobody has set up: a configuration, a database, a server.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Server, answer, serving};
+
+/// Such a deployment, serving. It is stopped when dropped.
+pub struct Fresh {
+    folder: TempDir,
+    database: kit::Database,
+    server: Option<Server>,
+}
+
+impl Fresh {
+    /// Over this database, which is empty, with more lines of configuration at the end.
+    pub fn over(database: kit::Database, more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = format!(
+            r#"[database]
+url = "sqlite:///nowhere"
+
+[deployment]
+id = "site-1"
+shape = {{ packaging = "server", environment = "production" }}
+
+[license.recipient]
+key-id = "site-1"
+private-key-path = "recipient.pem"
+
+[license.trust]
+root-ca-bundle-path = "roots.pem"
+
+{more}
+"#
+        );
+        fs::write(folder.path().join("chancery.toml"), config).expect("write its configuration");
+        let mut fresh = Self { folder, database, server: None };
+        fresh.start();
+        fresh
+    }
+
+    /// Starts it, or starts it again.
+    pub fn start(&mut self) {
+        drop(self.server.take());
+        self.server = Some(self.replica());
+    }
+
+    /// Another server of the same deployment.
+    pub fn replica(&self) -> Server {
+        serving(self.folder.path(), self.database.url(), "chancery.toml")
+    }
+
+    /// A file of its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The database it runs on.
+    pub fn database(&self) -> &str {
+        self.database.url()
+    }
+
+    /// Where it serves.
+    pub fn url(&self) -> &str {
+        &self.server.as_ref().expect("it serves").url
+    }
+
+    /// A request by nobody.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.url());
+        reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30))
+    }
+
+    /// A request by nobody, answered.
+    pub async fn send(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = self.request(method.clone(), path);
+        answer(if method == Method::GET { request } else { request.json(&body) }).await
+    }
+
+    /// Sets it up: the first administrator, `admin@example.com`, has this password.
+    pub async fn set_up(&self, password: &str) {
+        let wanted = json!({ "operatorEmail": "admin@example.com", "operatorDisplayName": "Admin" });
+        let (status, made) = self.send(Method::POST, "/api/platform/setup/v1/bootstrap", wanted).await;
+        assert_eq!(status, StatusCode::OK, "{made}");
+        let token = Self::token(&made["activation"]["manualActivationLink"]);
+        let completion = json!({ "token": token, "password": password });
+        let (status, done) = self.send(Method::POST, "/api/account-actions/v1/complete", completion).await;
+        assert_eq!(status, StatusCode::OK, "{done}");
+    }
+
+    /// The token in the fragment of a link.
+    pub fn token(link: &Value) -> String {
+        let (_, token) = link.as_str().expect("a link").split_once("#").expect("a fragment");
+        token.to_owned()
+    }
+
+    /// Signs in. Answers the session.
+    pub async fn sign_in(&self, name: &str, password: &str) -> Value {
+        let wanted = json!({ "name": name, "password": password });
+        let (status, session) = self.send(Method::POST, "/api/identity/v1/sessions", wanted).await;
+        assert_eq!(status, StatusCode::OK, "{session}");
+        session
+    }
+
+    /// A request in a session, as a browser makes it.
+    pub fn in_session(&self, session: &Value, method: Method, path: &str) -> RequestBuilder {
+        let text = |name: &str| session[name].as_str().expect("a text").to_owned();
+        self.request(method, path)
+            .header("cookie", format!("__Host-chancery-session={}", text("sessionToken")))
+            .header("x-csrf-token", text("csrfToken"))
+    }
+}

@@ -1,0 +1,256 @@
+//! Operators over HTTP, on both engines: cookies, forged requests, and every way of being somebody else.
+
+use chancery_acceptance::{Fresh, answer};
+use kit::Database;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use store::{Options, Store, sqlx};
+
+const PASSWORD: &str = "correct horse battery";
+
+fn code(answered: &(StatusCode, Value)) -> (u16, &str) {
+    (answered.0.as_u16(), answered.1["error"]["code"].as_str().unwrap_or_default())
+}
+
+async fn set_up(database: Database, more: &str) -> (Fresh, Value) {
+    let fresh = Fresh::over(database, more);
+    fresh.set_up(PASSWORD).await;
+    let admin = fresh.sign_in("admin@example.com", PASSWORD).await;
+    (fresh, admin)
+}
+
+/// An operator with a password, invited by the administrator.
+async fn operator(fresh: &Fresh, admin: &Value, wanted: Value) -> Value {
+    let name = wanted["name"].as_str().unwrap().to_owned();
+    let inviting = fresh.in_session(admin, Method::POST, "/api/identity/v1/operators").json(&wanted);
+    let (status, invited) = answer(inviting).await;
+    assert_eq!(status, StatusCode::OK, "{invited}");
+    let completion = json!({ "token": invited["activation"]["token"], "password": PASSWORD });
+    let (status, done) = fresh.send(Method::POST, "/api/account-actions/v1/complete", completion).await;
+    assert_eq!(status, StatusCode::OK, "{done}");
+    fresh.sign_in(&name, PASSWORD).await
+}
+
+async fn nobody_is_somebody_else(database: Database) {
+    let (fresh, admin) = set_up(database, "").await;
+    let me = |session: &Value| fresh.in_session(session, Method::GET, "/api/identity/v1/operators/me");
+    let (_, myself) = answer(me(&admin)).await;
+    assert_eq!((&myself["id"], &myself["aal"]), (&json!("operator:admin@example.com"), &json!(1)));
+    let application = myself["home"].clone();
+
+    // A session of tenant A is not one of tenant B, however it is asked for.
+    let (a, b) = ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b");
+    let tenant = |name: &str, home: &str| json!({ "name": name, "role": "tenant-admin", "home": home });
+    let in_a = operator(&fresh, &admin, tenant("anna", a)).await;
+    operator(&fresh, &admin, tenant("berta", b)).await;
+    let asked = fresh.in_session(&in_a, Method::GET, "/api/identity/v1/operators/berta");
+    assert_eq!(code(&answer(asked).await), (404, "unknown_operator"));
+    let asked = fresh.in_session(&in_a, Method::GET, "/api/identity/v1/operators/anna?tenant=b");
+    assert_eq!(code(&answer(asked).await), (403, "permission_required"));
+    for header in ["x-tenant-id", "x-tenant", "tenant", "x-principal-id", "x-forwarded-user"] {
+        let (_, myself) = answer(me(&in_a).header(header, b)).await;
+        assert_eq!((&myself["home"], &myself["id"]), (&json!(a), &json!("operator:anna")), "{header}");
+        let asked =
+            fresh.in_session(&in_a, Method::GET, "/api/identity/v1/operators/berta").header(header, b);
+        assert_eq!(code(&answer(asked).await), (404, "unknown_operator"), "{header}");
+    }
+    for path in [
+        "/api/platform/admin/v1/tenants",
+        "/api/audit/v1/events",
+        "/api/platform/admin/v1/application/license",
+    ] {
+        let asked = fresh.in_session(&in_a, Method::GET, path);
+        assert_eq!(code(&answer(asked).await), (403, "permission_required"), "{path}");
+    }
+
+    // Neither the actor nor the status is the caller's to name.
+    let post = |body: Value| fresh.in_session(&admin, Method::POST, "/api/identity/v1/operators").json(&body);
+    for (field, value) in [
+        ("actor", json!("operator:anna")),
+        ("status", json!("ACTIVE")),
+        ("createdBy", json!("operator:anna")),
+        ("passwordHash", json!("$argon2id$x")),
+        ("system", json!(true)),
+        ("id", json!(a)),
+    ] {
+        let mut wanted = json!({ "name": "mallory", "role": "platform-admin" });
+        wanted[field] = value;
+        assert_eq!(code(&answer(post(wanted)).await), (400, "invalid_input"), "{field}");
+    }
+    let own = fresh.in_session(&in_a, Method::POST, "/api/identity/v1/operators");
+    let wanted = json!({ "name": "mallory", "role": "platform-admin", "home": application });
+    assert_eq!(code(&answer(own.json(&wanted)).await), (400, "role_out_of_place"));
+    let own = fresh.in_session(&in_a, Method::PATCH, "/api/identity/v1/operators/anna");
+    let changed = answer(own.json(&json!({ "role": "platform-admin" }))).await;
+    assert_eq!(code(&changed), (400, "role_out_of_place"));
+
+    // A token is for one purpose, and for one time.
+    let made = answer(
+        fresh.in_session(&admin, Method::POST, "/api/identity/v1/tokens").json(&json!({ "name": "script" })),
+    )
+    .await;
+    let script = made.1["token"].as_str().unwrap().to_owned();
+    let with = |token: &str| fresh.request(Method::GET, "/api/identity/v1/operators/me").bearer_auth(token);
+    assert_eq!(answer(with(&script)).await.1["id"], "operator:admin@example.com");
+    let session = admin["sessionToken"].as_str().unwrap();
+    assert_eq!(code(&answer(with(session)).await), (401, "invalid_token"));
+    let swapped = json!({ "sessionToken": script, "csrfToken": admin["csrfToken"] });
+    assert_eq!(code(&answer(me(&swapped)).await), (401, "authentication_required"));
+    let action = answer(
+        fresh.in_session(&admin, Method::POST, "/api/identity/v1/operators/anna/actions").json(&json!({})),
+    )
+    .await;
+    let action = action.1["token"].as_str().unwrap().to_owned();
+    assert_eq!(code(&answer(with(&action)).await), (401, "invalid_token"));
+    let complete = |token: &str| {
+        let body = json!({ "token": token, "password": "another long password" });
+        fresh.send(Method::POST, "/api/account-actions/v1/complete", body)
+    };
+    assert_eq!(code(&complete(&script).await), (404, "unknown_token"));
+    assert_eq!(code(&complete(session).await), (404, "unknown_token"));
+    assert_eq!(complete(&action).await.0, StatusCode::OK);
+    assert_eq!(code(&complete(&action).await), (404, "unknown_token"));
+    assert_eq!(code(&answer(me(&in_a)).await), (401, "authentication_required"), "her sessions ended");
+
+    // What the database holds opens nothing.
+    let dump = everything(fresh.database()).await;
+    for secret in [session, &script, &action, PASSWORD, admin["csrfToken"].as_str().unwrap()] {
+        assert!(!dump.contains(secret), "a secret is in the database");
+    }
+}
+
+/// The columns of identity that hold hashes, as text.
+async fn everything(database: &str) -> String {
+    let store = Store::open(database, Options::default()).await.unwrap();
+    let mut all = String::new();
+    for query in [
+        "SELECT name || coalesce(password_hash, '') FROM identity_operator",
+        "SELECT id || token_hash FROM identity_session",
+        "SELECT id || token_hash || name FROM identity_token",
+        "SELECT id || token_hash FROM identity_action",
+        "SELECT subject FROM identity_throttle",
+        "SELECT metadata FROM audit_event",
+    ] {
+        let texts: Vec<String> = sqlx::query_scalar(query).fetch_all(store.reader()).await.unwrap();
+        all += &texts.join("\n");
+    }
+    store.close().await;
+    all
+}
+
+async fn a_forged_request_does_nothing(database: Database) {
+    let (fresh, admin) = set_up(database, "").await;
+    let cookie = format!("__Host-chancery-session={}", admin["sessionToken"].as_str().unwrap());
+    let csrf = admin["csrfToken"].as_str().unwrap();
+    let other = fresh.sign_in("admin@example.com", PASSWORD).await;
+    let invite = |name: &str| {
+        let wanted = json!({ "name": name, "role": "platform-auditor" });
+        fresh.request(Method::POST, "/api/identity/v1/operators").header("cookie", &cookie).json(&wanted)
+    };
+    let refused = [
+        invite("a"),
+        invite("a").header("x-csrf-token", "0".repeat(64)),
+        invite("a").header("x-csrf-token", other["csrfToken"].as_str().unwrap()),
+        invite("a").header("x-csrf-token", csrf).header("origin", "https://elsewhere.example"),
+        invite("a").header("x-csrf-token", csrf).header("sec-fetch-site", "cross-site"),
+        fresh
+            .request(Method::POST, "/api/commands/identity.operators.create")
+            .header("cookie", &cookie)
+            .json(&json!({ "name": "a", "role": "platform-auditor" })),
+    ];
+    for request in refused {
+        assert_eq!(code(&answer(request).await), (403, "csrf_refused"));
+    }
+    let origin = fresh.url().to_owned();
+    let good = invite("b").header("x-csrf-token", csrf).header("origin", origin);
+    assert_eq!(answer(good.header("sec-fetch-site", "same-origin")).await.0, StatusCode::OK);
+    let looking = fresh.request(Method::GET, "/api/identity/v1/operators").header("cookie", &cookie);
+    let (_, page) = answer(looking).await;
+    let names: Vec<_> = page["operators"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["admin@example.com", "b"]);
+    // A bearer token wins over a cookie, and needs no such header.
+    let made = fresh.in_session(&admin, Method::POST, "/api/identity/v1/tokens");
+    let (_, made) = answer(made.json(&json!({ "name": "script" }))).await;
+    let both = fresh.request(Method::DELETE, "/api/identity/v1/sessions/current").header("cookie", &cookie);
+    let both = answer(both.bearer_auth(made["token"].as_str().unwrap())).await;
+    assert_eq!(code(&both), (403, "session_required"));
+    // The cookie of a session that ended is nobody's, so that its owner can sign in again.
+    let out = fresh.in_session(&admin, Method::DELETE, "/api/identity/v1/sessions/current");
+    assert_eq!(answer(out).await.0, StatusCode::OK);
+    let again = fresh
+        .request(Method::POST, "/api/identity/v1/sessions")
+        .header("cookie", &cookie)
+        .json(&json!({ "name": "admin@example.com", "password": PASSWORD }));
+    assert_eq!(answer(again).await.0, StatusCode::OK);
+}
+
+async fn attempts_count_together_on_all_replicas(database: Database) {
+    let more = "[identity.throttle]\naccount-burst = 4\naccount-period = \"PT10M\"\n\n[server]\ntrusted-proxies = [\"127.0.0.1\"]";
+    let (fresh, admin) = set_up(database, more).await;
+    let replica = fresh.replica();
+    let attempt = async |url: &str, name: &str, password: &str| {
+        let body = json!({ "name": name, "password": password });
+        let response = reqwest::Client::new()
+            .post(format!("{url}/api/identity/v1/sessions"))
+            .header("x-forwarded-for", "203.0.113.7")
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let wait = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), wait, response.json::<Value>().await.unwrap()["error"].clone())
+    };
+    let mut told = Vec::new();
+    for name in ["admin@example.com", "nobody"] {
+        for url in [fresh.url(), &replica.url, fresh.url(), &replica.url] {
+            let (status, _, mut error) = attempt(url, name, "wrong horse battery").await;
+            assert_eq!(status, 401, "{error}");
+            error["correlationId"] = Value::Null;
+            told.push(error);
+        }
+        for url in [fresh.url(), &replica.url] {
+            let (status, wait, error) = attempt(url, name, PASSWORD).await;
+            assert_eq!((status, &error["code"]), (429, &json!("too_many_attempts")));
+            let wait: u64 = wait.unwrap().parse().unwrap();
+            assert!((500..=600).contains(&wait), "{wait}");
+        }
+    }
+    assert!(told.iter().all(|error| *error == told[0]), "unknown and wrong have one answer: {told:?}");
+
+    // Failures are audited, with the account where there is one, and with nothing that was typed.
+    let events =
+        fresh.in_session(&admin, Method::GET, "/api/audit/v1/events?commandId=identity.sessions.create");
+    let (_, page) = answer(events).await;
+    let events = page["events"].as_array().unwrap();
+    let failures: Vec<_> = events.iter().filter(|event| event["result"] == "auth-failure").collect();
+    assert_eq!(failures.len(), 8, "{page}");
+    assert_eq!(failures[7]["metadata"]["account"], "operator:admin@example.com");
+    assert_eq!(failures[0]["metadata"].get("account"), None);
+    assert!(!page.to_string().contains("horse") && !page.to_string().contains("nobody"), "{page}");
+    let success = events.iter().find(|event| event["result"] == "succeeded").unwrap();
+    assert_eq!(success["actorId"], "operator:admin@example.com");
+}
+
+macro_rules! on_both_engines {
+    ($($name:ident)+) => {$(
+        mod $name {
+            use super::Database;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                super::$name(Database::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres() {
+                super::$name(Database::postgres().await).await;
+            }
+        }
+    )+};
+}
+
+on_both_engines! {
+    nobody_is_somebody_else
+    a_forged_request_does_nothing
+    attempts_count_together_on_all_replicas
+}
