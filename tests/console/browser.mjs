@@ -2,14 +2,15 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 const [foreign, credentials, folder] = process.argv.slice(2);
-const require = createRequire(join(foreign, "package.json"));
+export { credentials };
+const require = createRequire(resolve(foreign, "package.json"));
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-/** How to get in: `url`, `operator`, `password`. */
+/** How to get in: `url`, and where there is one already `operator` and `password`. */
 export const operator = JSON.parse(readFileSync(credentials, "utf8"));
 
 /** Where the console is. Browsers take the session's cookie without TLS from `localhost` only. */
@@ -28,7 +29,11 @@ export async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
-  page.on("console", (message) => faults.push(`${page.url()}: on the console: ${message.text()}`));
+  page.on("console", (message) => {
+    // A page that says why something is refused has the status of a refusal, which the browser notes by itself.
+    const refused = message.text().startsWith("Failed to load resource") && message.location().url === page.url();
+    if (!refused) faults.push(`${page.url()}: on the console: ${message.text()}`);
+  });
   page.on("pageerror", (error) => faults.push(`${page.url()}: ${error}`));
   page.on("request", (request) => {
     if (!request.url().startsWith(origin)) faults.push(`${page.url()}: a request to ${request.url()}`);

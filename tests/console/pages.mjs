@@ -1,15 +1,33 @@
 // Every page, in light and dark: what axe-core finds, what the browser complains of, what it loads, and how wide it gets.
 
-import { end, expect, faults, open, operator, origin, picture, violations } from "./browser.mjs";
-import { enter, walk } from "./path.mjs";
+import { end, expect, faults, open, origin, picture, violations } from "./browser.mjs";
+import { enter, said, walk } from "./path.mjs";
 
 /** The most that the first view of a page may load, uncompressed. */
 const WEIGHT = 60_000;
 
 const window = await open();
-await enter(window, operator);
+await enter(window);
 const { tenant } = await walk(window);
 const cookies = await window.context().cookies();
+
+// The log is followed live: what happens elsewhere arrives by itself.
+await window.goto(`${origin}/console/audit`);
+await window.getByRole("button", { name: "Follow live" }).click();
+const elsewhere = await open();
+await elsewhere.context().addCookies(cookies);
+await elsewhere.goto(`${origin}/console/tenants/${tenant.id}`);
+await elsewhere.getByRole("button", { name: "Export the register" }).click();
+await window.locator("tr.arrived", { hasText: "tenancy.tenants.export" }).first().waitFor();
+await window.getByRole("button", { name: "Stop following" }).click();
+await elsewhere.context().close();
+
+// A link's token goes from behind its # into the form, and out of the address.
+await window.goto(`${origin}/console/activate#not-a-token`);
+expect((await window.getByLabel("Token of your link").inputValue()) === "not-a-token", "the token is in the form");
+expect(!window.url().includes("#"), "the token is no longer in the address");
+await window.getByRole("button", { name: "Continue" }).click();
+expect((await said(window)).includes("Nothing here"), "a token that is none is refused");
 
 const pages = {
   "sign-in": "/console/sign-in",
@@ -40,14 +58,10 @@ for (const colorScheme of ["light", "dark"]) {
   for (const [name, path] of Object.entries(pages)) {
     const page = await open({ colorScheme });
     if (!anonymous.includes(name)) await page.context().addCookies(cookies);
-    let weight = 0;
-    page.on("response", async (response) => {
-      weight += (await response.body().catch(() => "")).length;
-    });
-    const before = faults.length;
+    const loaded = [];
+    page.on("response", (response) => loaded.push(response.body()));
     const answer = await page.goto(origin + path, { waitUntil: "networkidle" });
-    // That an address has nothing is told by the browser on its console as well.
-    if (expected[name]) faults.length = before;
+    const weight = (await Promise.all(loaded)).reduce((sum, body) => sum + body.length, 0);
     expect(answer.status() === (expected[name] ?? 200), `${path} answers ${answer.status()}`);
     for (const violation of await violations(page)) faults.push(`${name}, ${colorScheme}: ${violation}`);
     if (weight > WEIGHT) faults.push(`${name} weighs ${weight} bytes`);

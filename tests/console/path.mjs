@@ -5,9 +5,30 @@ import { expect, operator, origin } from "./browser.mjs";
 /** The text of the page's content. */
 export const said = (page) => page.locator("main").innerText();
 
-const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
+/** Presses a button by its words. */
+export async function press(page, name) {
+  try {
+    await page.getByRole("button", { name, exact: true }).click();
+  } catch (error) {
+    throw new Error(`the button "${name}" cannot be pressed: ${error.message}\n${await said(page)}`);
+  }
+}
 
-/** Signs in. */
+/** Says so when the page does not say this. */
+export async function sees(page, words) {
+  const text = await said(page);
+  expect(text.includes(words), `the page says "${words}", and not: ${text}`);
+}
+
+/** Signs in by name and password. */
+export async function signIn(page, name, password) {
+  await page.goto(`${origin}/console/sign-in`);
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByLabel("Password", { exact: true }).fill(password);
+  await press(page, "Sign in");
+}
+
+/** Signs in as the first operator, not without a mistake. */
 export async function enter(page) {
   await page.goto(`${origin}/console`);
   expect(page.url().includes("/console/sign-in"), "whoever is not signed in is asked to");
