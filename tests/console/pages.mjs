@@ -1,7 +1,9 @@
 // Every page, in light and dark: what axe-core finds, what the browser complains of, what it loads, and how wide it gets.
 
-import { end, expect, faults, open, origin, picture, violations } from "./browser.mjs";
-import { enter, said, walk } from "./path.mjs";
+import { dirname, join } from "node:path";
+
+import { credentials, end, expect, faults, open, origin, picture, violations } from "./browser.mjs";
+import { enter, press, said, walk } from "./path.mjs";
 
 /** The most that the first view of a page may load, uncompressed. */
 const WEIGHT = 60_000;
@@ -63,10 +65,9 @@ for (const colorScheme of ["light", "dark"]) {
     const answer = await page.goto(origin + path, { waitUntil: "networkidle" });
     const weight = (await Promise.all(loaded)).reduce((sum, body) => sum + body.length, 0);
     expect(answer.status() === (expected[name] ?? 200), `${path} answers ${answer.status()}`);
-    for (const violation of await violations(page)) faults.push(`${name}, ${colorScheme}: ${violation}`);
+    await looked(page, `${name}-${colorScheme}`);
     if (weight > WEIGHT) faults.push(`${name} weighs ${weight} bytes`);
     if (colorScheme === "light") weights.push(`${name} ${weight}`);
-    await picture(page, `${name}-${colorScheme}`);
     await page.setViewportSize({ width: 360, height: 740 });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);
     if (wide > 360) faults.push(`${name} is ${wide} wide where there are 360`);
@@ -75,5 +76,32 @@ for (const colorScheme of ["light", "dark"]) {
     await page.context().close();
   }
 }
+// What another license would change, and a refusal on the page of its form.
+for (const colorScheme of ["light", "dark"]) {
+  const page = await open({ colorScheme });
+  await page.context().addCookies(cookies);
+  await page.goto(`${origin}/console/license`);
+  await page.getByLabel("File of the license").setInputFiles(join(dirname(credentials), "vendor.jwe"));
+  await press(page, "Preview");
+  await looked(page, `candidate-${colorScheme}`);
+  await page.goto(`${origin}/console/tenants`);
+  await page.getByLabel("Slug", { exact: true }).last().fill("one-too-many");
+  await press(page, "Register");
+  await looked(page, `refused-${colorScheme}`);
+  await page.goto(`${origin}/console/tenants/${tenant.id}/subscription`);
+  await page.getByLabel("tenancy.exports.max").fill("2");
+  await page.getByLabel("tenancy.subtenants.v1").check();
+  await page.getByText("Rules over single commands").click();
+  await page.getByLabel("Deny").fill("chancery.tenancy.tenants.export");
+  await press(page, "Preview");
+  await looked(page, `subscription-preview-${colorScheme}`);
+  await page.context().close();
+}
 console.log(`bytes of the first view: ${weights.join(", ")}`);
 await end();
+
+/** A picture, and what axe-core finds. */
+async function looked(page, name) {
+  for (const violation of await violations(page)) faults.push(`${name}: ${violation}`);
+  await picture(page, name);
+}

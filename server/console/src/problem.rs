@@ -157,6 +157,9 @@ impl Problem {
             parts.field = Some(error.path().to_owned());
         }
         if let Some(denial) = denial {
+            if denial.reason == Reason::QuotaExceeded {
+                parts.title = "No room left";
+            }
             parts.reason = Some(denial.reason);
             parts.message = denial.reason.summary().to_owned();
             parts.because = Some(denial.because.clone());

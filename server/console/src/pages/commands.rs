@@ -16,7 +16,7 @@ use crate::{
     answers::{Coverage, Covered, Event, Events, Quota},
     form::Fields,
     html::{Page, Said, page},
-    pages::{home, tenants},
+    pages::{home, part, tenants},
     pictures::{Ladder, Meters, Step},
     problem::Problem,
     shell::{Nav, Shell},
@@ -32,7 +32,22 @@ struct Commands {
     verdict: String,
     modules: Vec<String>,
     total: usize,
+    /// How many there are like this, of which these are shown from here on.
+    found: usize,
+    from: usize,
     commands: Vec<Line>,
+}
+
+/// How many fit on a page: it is to be light.
+const LISTED: usize = 50;
+
+impl Commands {
+    /// Where the next page begins, as the parameters of this one.
+    fn next(&self) -> Option<String> {
+        let next = self.from + self.commands.len();
+        let (text, module, verdict) = (part(&self.text), part(&self.module), part(&self.verdict));
+        (next < self.found).then(|| format!("text={text}&module={module}&verdict={verdict}&from={next}"))
+    }
 }
 
 struct Line {
@@ -59,9 +74,16 @@ pub(crate) async fn list(operator: Operator, RawQuery(query): RawQuery) -> Page 
             && (verdict.is_empty() || covered.verdict == verdict)
             && said.chain(covered.quotas.iter().map(String::as_str)).any(|it| it.to_lowercase().contains(&wanted))
     };
+    let from = fields.text("from").parse().unwrap_or(0);
+    let mut commands: Vec<Line> = lines.filter(matches).collect();
+    let found = commands.len();
+    commands.drain(..from.min(found));
+    commands.truncate(LISTED);
     page(&Commands {
         shell: Shell::of(&operator, "Commands", Nav::Commands),
-        commands: lines.filter(matches).collect(),
+        found,
+        from,
+        commands,
         text: text.to_owned(),
         module: module.to_owned(),
         verdict: verdict.to_owned(),

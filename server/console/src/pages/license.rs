@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     answers::{Effective, Features, KnownFeature, License},
     form::Form,
-    html::{Page, page_with},
+    html::{Page, Said, page_with},
     pages::{done, home},
     pictures::{Expiry, Meters},
     problem::Problem,
@@ -91,10 +91,14 @@ pub(crate) struct CommandChange {
 pub(crate) struct Short {
     pub(crate) runs: bool,
     pub(crate) reason: Option<String>,
-    pub(crate) because: String,
+    because: String,
 }
 
 impl Short {
+    pub(crate) fn because(&self) -> Said<'_> {
+        Said(&self.because)
+    }
+
     pub(crate) fn text(&self) -> &str {
         if self.runs { "runs" } else { self.reason.as_deref().unwrap_or("refused") }
     }
@@ -241,6 +245,10 @@ pub(crate) fn file(name: &str, text: String) -> Response {
 impl LicensePage {
     fn expiry(days: &i64) -> Expiry {
         Expiry::in_days(*days)
+    }
+
+    fn said(text: &str) -> Said<'_> {
+        Said(text)
     }
 
     /// Whether what was entered as a license is wrong.
