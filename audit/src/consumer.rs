@@ -1,10 +1,12 @@
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use store::StoreError;
 use store::sqlx::{self, Row as _};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::chain::{decode, stored};
@@ -15,9 +17,11 @@ use crate::{AuditLog, Entry, Position, SinkError};
 const BATCH: usize = 100;
 /// How long a process that says nothing keeps others from delivering in its place.
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// How long the last round may take when a consumer is stopped.
+const LAST_ROUND: Duration = Duration::from_secs(3);
 
 /// Where stored events are delivered to.
-pub trait Consume: Send + 'static {
+pub trait Consume: Send + Sync + 'static {
     /// Delivers events, those of one chain in their order. What failed is delivered again, from the first on.
     fn deliver(
         &mut self,
@@ -47,6 +51,22 @@ pub struct Consumer<C> {
     name: String,
     holder: Uuid,
     receiver: C,
+    delivering: Delivering,
+}
+
+/// How a running consumer fares. Clones look at the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Delivering(Arc<Mutex<Option<String>>>);
+
+impl Delivering {
+    /// Why the last round failed; `None` when it did not.
+    pub fn failing(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, failure: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
 }
 
 /// What came of one round.
@@ -79,33 +99,67 @@ impl From<sqlx::Error> for ConsumerError {
 impl<C: Consume> Consumer<C> {
     /// A consumer under a name that is its own; `holder` is the id of this process.
     pub fn new(log: AuditLog, name: &str, holder: Uuid, receiver: C) -> Self {
-        Self { log, name: name.to_owned(), holder, receiver }
+        Self { log, name: name.to_owned(), holder, receiver, delivering: Delivering::default() }
     }
 
-    /// Rounds without end; between them a pause, which grows up to a hundredfold while the receiver fails. What fails is
-    /// told to `tracing` when it begins and when it ends.
-    pub async fn run(mut self, now: impl Fn() -> Timestamp + Send, pause: Duration) {
+    /// How it fares once it runs.
+    pub fn delivering(&self) -> Delivering {
+        self.delivering.clone()
+    }
+
+    /// Rounds until it is told to stop; between them a pause, which grows up to sixtyfold while the receiver fails. What
+    /// fails is told to `tracing` when it begins and when it ends.
+    ///
+    /// Told to stop, it makes one more round, and lets another process deliver at once.
+    pub async fn run(
+        mut self,
+        now: impl Fn() -> Timestamp + Send,
+        pause: Duration,
+        stop: impl Future<Output = ()> + Send,
+    ) {
+        let mut stop = pin!(stop);
         let mut failures = 0_u32;
         loop {
-            match self.round(now()).await {
+            let wait = match self.round(now()).await {
                 Ok(round) => {
                     if failures > 0 {
                         tracing::info!(consumer = self.name, "audit events are delivered again");
                     }
                     failures = 0;
-                    if !matches!(round, Round::Delivered(1..)) {
-                        sleep(pause).await;
-                    }
+                    self.delivering.set(None);
+                    if matches!(round, Round::Delivered(1..)) { Duration::ZERO } else { pause }
                 }
                 Err(error) => {
                     if failures == 0 {
                         tracing::error!(consumer = self.name, error = story(&error), "audit events wait");
                     }
                     failures = failures.saturating_add(1);
-                    sleep(pause * 2_u32.saturating_pow(failures).min(100)).await;
+                    self.delivering.set(Some(story(&error)));
+                    pause * 2_u32.saturating_pow(failures).min(60)
                 }
+            };
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                () = sleep(wait) => {}
             }
         }
+        // What fails or takes too long now is delivered by whoever comes next.
+        let _ = timeout(LAST_ROUND, self.round(now())).await;
+        if let Err(error) = self.give_up_lease(now()).await {
+            tracing::warn!(consumer = self.name, error = story(&error), "others wait before they deliver");
+        }
+    }
+
+    async fn give_up_lease(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut work = self.log.store.begin().await?;
+        sqlx::query("UPDATE audit_consumer SET until = $1 WHERE name = $2 AND holder = $3")
+            .bind(now.as_microsecond().saturating_sub(1))
+            .bind(&self.name)
+            .bind(self.holder.to_string())
+            .execute(&mut *work)
+            .await?;
+        work.commit().await
     }
 
     /// Delivers what there is, at most a batch of each chain.
@@ -232,6 +286,12 @@ impl AuditLog {
             .await?;
         }
         work.commit().await
+    }
+
+    /// The consumers that nobody has delivered for since an instant.
+    pub async fn silent_consumers(&self, since: Timestamp) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT name FROM audit_consumer WHERE until < $1 ORDER BY name";
+        Ok(sqlx::query_scalar(sql).bind(since.as_microsecond()).fetch_all(self.store.reader()).await?)
     }
 
     /// Forgets a consumer that is no more, so that nothing is kept from pruning for it.

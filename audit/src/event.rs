@@ -115,6 +115,12 @@ impl Event {
         self.command.as_deref().and_then(|command| command.split('.').next())
     }
 
+    /// Its span, as the W3C header of that name has it; `None` where it belongs to no trace.
+    pub fn traceparent(&self) -> Option<String> {
+        let (trace, span) = self.trace_id.as_ref().zip(self.span_id.as_ref())?;
+        Some(format!("00-{trace}-{span}-01"))
+    }
+
     /// The event with every text fit to be stored; see [`fit`].
     pub(crate) fn fitted(mut self) -> Self {
         let Self { name, tenant, actor, command, error_code, correlation_id, trace_id, span_id, .. } =

@@ -54,8 +54,8 @@ impl From<i64> for SafeValue {
 
 impl Metadata {
     /// Nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
     }
 
     /// Adds a fact, or replaces the one of that name.

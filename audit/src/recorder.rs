@@ -1,11 +1,12 @@
-use std::convert::Infallible;
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::ready;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -13,12 +14,13 @@ use crate::{Event, Sink};
 
 /// Where events are handed in. Clones feed the same task and the same sink.
 ///
-/// Nothing here fails: what became of the events is seen by [`backlog`](Self::backlog), [`dropped`](Self::dropped) and
-/// [`failing`](Self::failing).
+/// Nothing here fails: what became of the events is seen by [`backlog`](Self::backlog), [`dropped`](Self::dropped),
+/// [`failing`](Self::failing) and [`unsettled`](Self::unsettled).
 #[derive(Debug, Clone)]
 pub struct Recorder {
     queue: mpsc::Sender<Message>,
     state: Arc<State>,
+    settling: Duration,
 }
 
 /// How much may pile up.
@@ -32,6 +34,8 @@ pub struct Limits {
     pub batch: usize,
     /// How long one attempt of the sink may take.
     pub patience: Duration,
+    /// How long [`Recorder::settle`] waits for the sink.
+    pub settling: Duration,
     /// The pause after the first failure; it doubles with each further one, up to a hundredfold.
     pub retry: Duration,
 }
@@ -43,22 +47,57 @@ impl Default for Limits {
             backlog: 100_000,
             batch: 256,
             patience: Duration::from_secs(10),
+            settling: Duration::from_secs(2),
             retry: Duration::from_millis(100),
         }
     }
 }
 
-#[derive(Debug)]
 enum Message {
-    Event(Box<Event>),
+    Report(Box<dyn Report>),
     Flush(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
+}
+
+/// What becomes an event. The recorder's task makes the event of it, so that whoever saw it happen need not.
+pub trait Report: Send + 'static {
+    /// The event.
+    fn into_event(self: Box<Self>) -> Event;
+}
+
+impl Report for Event {
+    fn into_event(self: Box<Self>) -> Event {
+        *self
+    }
+}
+
+/// Room in the queue for one report.
+#[derive(Debug)]
+#[must_use = "room that is not taken is given back"]
+pub struct Room<'a> {
+    /// None when the recorder has been closed.
+    place: Option<mpsc::Permit<'a, Message>>,
+    state: &'a State,
+}
+
+impl Room<'_> {
+    /// Hands in a report. When the recorder has been closed, it is dropped and counted.
+    pub fn take(self, report: impl Report) {
+        if let Some(place) = self.place {
+            self.state.backlog.fetch_add(1, Ordering::Relaxed);
+            place.send(Message::Report(Box::new(report)));
+        } else {
+            self.state.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct State {
     backlog: AtomicUsize,
     dropped: AtomicU64,
+    unsettled: AtomicU64,
+    is_failing: AtomicBool,
     failure: Mutex<Option<String>>,
 }
 
@@ -78,48 +117,64 @@ impl Recorder {
             inbox,
             state: state.clone(),
             waiting: Vec::new(),
-            flushes: Vec::new(),
+            accepted: 0,
+            settled: 0,
+            flushes: VecDeque::new(),
             closers: Vec::new(),
             failures: 0,
         };
         tokio::spawn(writer.run());
-        Self { queue, state }
+        Self { queue, state, settling: limits.settling }
     }
 
-    /// Hands in an event; waits while the queue is full, at most as long as the sink's attempt takes. An event whose caller
+    /// Hands in a report; waits while the queue is full, at most as long as the sink's attempt takes. A report whose caller
     /// stops waiting is not recorded: a drop guard uses [`try_record`](Self::try_record).
-    pub async fn record(&self, event: Event) {
-        self.hand_in(event, self.queue.reserve().await);
+    pub async fn record(&self, report: impl Report) {
+        self.room().await.take(report);
     }
 
-    /// Hands in an event if there is room for it at once, and gives it back if there is not.
-    pub fn offer(&self, event: Event) -> Option<Event> {
+    /// Room for one report, once there is some.
+    pub async fn room(&self) -> Room<'_> {
+        let place = match self.queue.try_reserve() {
+            Ok(place) => Some(place),
+            Err(TrySendError::Closed(())) => None,
+            Err(TrySendError::Full(())) => self.queue.reserve().await.ok(),
+        };
+        Room { place, state: &self.state }
+    }
+
+    /// Hands in a report if there is room for it at once, and gives it back if there is not.
+    pub fn offer<R: Report>(&self, report: R) -> Option<R> {
         match self.queue.try_reserve() {
-            Ok(permit) => {
-                self.hand_in(event, Ok::<_, Infallible>(permit));
+            Err(TrySendError::Full(())) => Some(report),
+            place => {
+                Room { place: place.ok(), state: &self.state }.take(report);
                 None
             }
-            Err(_) => Some(event),
         }
     }
 
-    /// Hands in an event without waiting. When the queue is full, it is dropped and counted.
-    pub fn try_record(&self, event: Event) {
-        self.hand_in(event, self.queue.try_reserve());
-    }
-
-    fn hand_in<E>(&self, event: Event, permit: Result<mpsc::Permit<'_, Message>, E>) {
-        if let Ok(permit) = permit {
-            self.state.backlog.fetch_add(1, Ordering::Relaxed);
-            permit.send(Message::Event(Box::new(event)));
-        } else {
-            self.state.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Hands in a report without waiting. When the queue is full, it is dropped and counted.
+    pub fn try_record(&self, report: impl Report) {
+        Room { place: self.queue.try_reserve().ok(), state: &self.state }.take(report);
     }
 
     /// Waits until everything recorded before is written, or given up.
     pub async fn flush(&self) {
         self.ask(Message::Flush).await;
+    }
+
+    /// Waits until everything recorded before is written, and tells whether it is. It does not wait for a sink that fails,
+    /// nor longer than [`Limits::settling`]: a failing sink changes no outcome.
+    pub async fn settle(&self) -> bool {
+        let failing = self.state.is_failing.load(Ordering::Relaxed);
+        let settled = !failing
+            && timeout(self.settling, self.flush()).await.is_ok()
+            && !self.state.is_failing.load(Ordering::Relaxed);
+        if !settled {
+            self.state.unsettled.fetch_add(1, Ordering::Relaxed);
+        }
+        settled
     }
 
     /// Writes what is left, with one last attempt if the sink is failing, and ends the task. Later events are dropped.
@@ -145,6 +200,11 @@ impl Recorder {
         self.state.dropped.load(Ordering::Relaxed)
     }
 
+    /// How often [`settle`](Self::settle) did not see its events written.
+    pub fn unsettled(&self) -> u64 {
+        self.state.unsettled.load(Ordering::Relaxed)
+    }
+
     /// Why the last attempt of the sink failed; `None` when it succeeded.
     pub fn failing(&self) -> Option<String> {
         self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -158,7 +218,11 @@ struct Writer<S> {
     inbox: mpsc::Receiver<Message>,
     state: Arc<State>,
     waiting: Vec<Event>,
-    flushes: Vec<oneshot::Sender<()>>,
+    /// How many events there have been, and how many of them are written or given up.
+    accepted: u64,
+    settled: u64,
+    /// Who waits for how many of them.
+    flushes: VecDeque<(u64, oneshot::Sender<()>)>,
     /// Answered by being dropped, when the task ends.
     closers: Vec<oneshot::Sender<()>>,
     failures: u32,
@@ -194,16 +258,17 @@ impl<S: Sink> Writer<S> {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Event(event) => {
-                let event = event.fitted();
+            Message::Report(report) => {
+                let event = report.into_event().fitted();
                 trace(&event);
                 if self.waiting.len() < self.limits.backlog {
                     self.waiting.push(event);
+                    self.accepted += 1;
                 } else {
                     self.state.drop_events(1);
                 }
             }
-            Message::Flush(reply) => self.flushes.push(reply),
+            Message::Flush(reply) => self.flushes.push_back((self.accepted, reply)),
             // What is already in the queue is still received; then `run` ends.
             Message::Close(reply) => {
                 self.inbox.close();
@@ -223,16 +288,16 @@ impl<S: Sink> Writer<S> {
                 Err(elapsed) => self.failed(&elapsed),
             }
         }
-        if self.waiting.is_empty() {
-            for reply in self.flushes.drain(..) {
-                let _nobody_waits_any_more = reply.send(());
-            }
+        // Those for whom all is written; not those behind whose events others came.
+        while let Some((_, reply)) = self.flushes.pop_front_if(|(awaited, _)| *awaited <= self.settled) {
+            let _nobody_waits_any_more = reply.send(());
         }
         self.failures == 0 && !self.waiting.is_empty()
     }
 
     fn written(&mut self, count: usize) {
         self.waiting.drain(..count);
+        self.settled += count as u64;
         self.state.backlog.fetch_sub(count, Ordering::Relaxed);
         if self.failures > 0 {
             tracing::info!("the audit sink works again");
@@ -268,6 +333,7 @@ impl State {
     }
 
     fn set_failure(&self, failure: Option<String>) {
+        self.is_failing.store(failure.is_some(), Ordering::Relaxed);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
 use store::sqlx::{self, AssertSqlSafe, Row as _};
@@ -11,12 +12,13 @@ use crate::{AuditLog, Entry};
 ///
 /// A place in each chain, because there is no other order in which nothing can appear behind a reader's back: two chains
 /// are written at once, and the later of two instants may be committed first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Position(BTreeMap<String, u64>);
 
 impl Position {
-    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, u64)> {
+    /// The last place read of each chain.
+    pub fn places(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(scope, sequence)| (scope.as_str(), *sequence))
     }
 }

@@ -73,9 +73,11 @@ impl Webhook {
         let message = Message { name: &said.name, timestamp: said.time, data: event };
         let body = serde_json::to_string(&message).map_err(|error| SinkError::Other(error.into()))?;
         let (id, timestamp) = (said.id.to_string(), now.as_second());
-        let answer = self
-            .client
-            .post(self.url.clone())
+        let mut request = self.client.post(self.url.clone());
+        if let Some(traceparent) = said.traceparent() {
+            request = request.header("traceparent", traceparent);
+        }
+        let answer = request
             .header("content-type", "application/json")
             .header("webhook-signature", self.signature(&id, timestamp, &body))
             .header("webhook-timestamp", timestamp)

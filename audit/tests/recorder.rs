@@ -13,6 +13,7 @@ const SMALL: Limits = Limits {
     backlog: 8,
     batch: 3,
     patience: Duration::from_millis(200),
+    settling: Duration::from_secs(2),
     retry: Duration::from_millis(10),
 };
 
@@ -88,6 +89,42 @@ async fn a_flush_waits_for_everything_recorded_before() {
     recorder.flush().await;
     assert_eq!(sink.events(), (0..20).map(event).collect::<Vec<_>>());
     assert_eq!((recorder.backlog(), recorder.dropped(), recorder.failing()), (0, 0, None));
+}
+
+#[tokio::test]
+async fn settling_waits_for_ones_own_events_and_not_for_those_of_others_behind_them() {
+    let sink = MemorySink::new();
+    let recorder = Recorder::start(sink.clone(), SMALL);
+    let others = recorder.clone();
+    let stream = tokio::spawn(async move {
+        for n in 1000.. {
+            others.record(event(n)).await;
+        }
+    });
+    for n in 0..20 {
+        recorder.record(event(n)).await;
+        assert!(recorder.settle().await);
+        assert!(sink.events().contains(&event(n)), "what is settled is written");
+    }
+    stream.abort();
+    assert_eq!(recorder.unsettled(), 0);
+}
+
+#[tokio::test]
+async fn nobody_settles_with_a_sink_that_fails_and_it_is_counted() {
+    let sink = Moody::default();
+    sink.fail(true);
+    let recorder = Recorder::start(sink.clone(), SMALL);
+    recorder.record(event(1)).await;
+    until(|| recorder.failing().is_some()).await;
+    assert!(!recorder.settle().await);
+    assert_eq!(recorder.unsettled(), 1);
+    sink.fail(false);
+    recorder.flush().await;
+    assert!(recorder.settle().await);
+    let hanging = Recorder::start(Hanging, Limits { settling: Duration::from_millis(20), ..SMALL });
+    hanging.record(event(1)).await;
+    assert!(!hanging.settle().await);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub(crate) struct Rate {
     pub(crate) p99: f64,
 }
 
-pub(crate) fn run() {
+pub(crate) fn run(callers: &[usize]) {
     println!("## Durable charges\n");
     println!(
         "Per second, and milliseconds of one call (median, 99th percentile), {SECONDS} s a case. Ours is reserve and \
@@ -31,15 +31,15 @@ pub(crate) fn run() {
     println!("| | callers | per second | median ms | p99 ms | x pgbench |\n|---|--:|--:|--:|--:|--:|");
     let cluster = Cluster::durable();
     let sqlite = Database::sqlite();
-    let mut pgbench = [0.0; CALLERS.len()];
-    for (base, callers) in pgbench.iter_mut().zip(CALLERS) {
+    let mut pgbench = vec![0.0; callers.len()];
+    for (base, &callers) in pgbench.iter_mut().zip(callers) {
         let rate = peers::pgbench(cluster.url(), callers, SECONDS);
         *base = rate.per_second;
         print("pgbench, one UPDATE of one row", callers, &rate, *base);
     }
     for (name, url) in [("PostgreSQL", cluster.url()), ("SQLite", sqlite.url())] {
         for tenants in [1, 1_000] {
-            for (base, callers) in pgbench.iter().zip(CALLERS) {
+            for (base, &callers) in pgbench.iter().zip(callers) {
                 let rate = ours(url, tenants, callers);
                 let of = if tenants == 1 { "one hot tenant" } else { "1,000 tenants" };
                 print(&format!("ours, {name}, {of}"), callers, &rate, *base);
@@ -47,7 +47,7 @@ pub(crate) fn run() {
         }
     }
     lone(&[("PostgreSQL", cluster.url()), ("SQLite", sqlite.url())]);
-    for (base, callers) in pgbench.iter().zip(CALLERS) {
+    for (base, &callers) in pgbench.iter().zip(callers) {
         if let Some(rate) = peers::redis(callers) {
             print("Redis, two-scope script, fsync always", callers, &rate, *base);
         }

@@ -15,7 +15,9 @@ use kit::{Cluster, Database};
 use quota::{Charge, MIGRATIONS, MemoryQuota, MeteredStore, QuotaError, SqlQuota, TenantShare};
 use store::{Options, Store};
 
-use crate::{NOW, TTL, charge, clock, peers, runtime};
+#[cfg(feature = "peers")]
+use crate::limiters;
+use crate::{NOW, TTL, charge, clock, runtime};
 
 const BUDGET: Duration = Duration::from_millis(1_500);
 const LIMITS: [u64; 3] = [1, 10, 1_000];
@@ -46,8 +48,12 @@ pub(crate) fn run() {
             let memory: Arc<dyn MeteredStore> = Arc::new(MemoryQuota::new());
             let ours = |trial| Ours { store: memory.clone(), trial, limit };
             in_process("ours, memory", limit, tasks, ours);
-            in_process("limitador, memory", limit, tasks, |_| peers::Limitador::new(limit, share(limit)));
-            in_process("governor", limit, tasks, |_| peers::Governor::new(limit, share(limit)));
+            #[cfg(feature = "peers")]
+            {
+                let limitador = |_| limiters::Limitador::new(limit, share(limit));
+                in_process("limitador, memory", limit, tasks, limitador);
+                in_process("governor", limit, tasks, |_| limiters::Governor::new(limit, share(limit)));
+            }
             for (name, url) in [("ours, SQLite", sqlite.url()), ("ours, PostgreSQL", cluster.url())] {
                 let store: Arc<dyn MeteredStore> = runtime().block_on(async { Arc::new(open(url).await) });
                 drop(store);

@@ -2,9 +2,12 @@
 //!
 //!     cargo bench --bench quota                     everything, as docs/quotas.md prints it
 //!     cargo bench --bench quota -- memory           one of memory, durable, exactness
+//!     cargo bench --bench quota -- durable 64       with so many callers only
 
 mod durable;
 mod exactness;
+#[cfg(feature = "peers")]
+mod limiters;
 #[path = "../machine.rs"]
 mod machine;
 mod memory;
@@ -27,6 +30,8 @@ fn main() {
     if part.as_deref() == Some("worker") {
         return exactness::worker(&arguments.collect::<Vec<_>>());
     }
+    let callers: Vec<usize> =
+        arguments.map(|callers| callers.parse().expect("a number of callers")).collect();
     introduce();
     println!();
     let wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
@@ -34,7 +39,7 @@ fn main() {
         memory::run();
     }
     if wanted("durable") {
-        durable::run();
+        durable::run(if callers.is_empty() { &durable::CALLERS } else { &callers });
     }
     if wanted("exactness") {
         exactness::run();

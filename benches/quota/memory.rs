@@ -38,7 +38,8 @@ pub(crate) fn run() {
         })
         .await;
     });
-    crate::peers::in_memory();
+    #[cfg(feature = "peers")]
+    crate::limiters::in_memory();
     println!();
 }
 
@@ -54,6 +55,7 @@ async fn measure(name: &str, mut call: impl AsyncFnMut()) {
     print(name, means);
 }
 
+#[cfg(feature = "peers")]
 pub(crate) fn measure_blocking(name: &str, mut call: impl FnMut()) {
     let mut means = Vec::with_capacity(BATCHES / 5);
     for _ in 0..BATCHES / 5 {

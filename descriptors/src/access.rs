@@ -62,13 +62,12 @@ pub struct Access {
     audience: Audience,
     aal: Aal,
     max_age: Option<Duration>,
-    audited: bool,
 }
 
 impl Access {
     /// Begins a facet. Who may run a command is always said: a builder without an audience does not build.
     pub const fn builder() -> AccessBuilder {
-        AccessBuilder { audience: None, aal: Aal::ONE, max_age: None, audited: false }
+        AccessBuilder { audience: None, aal: Aal::ONE, max_age: None }
     }
 
     /// Who is let in.
@@ -85,12 +84,6 @@ impl Access {
     pub const fn max_age(&self) -> Option<Duration> {
         self.max_age
     }
-
-    /// Whether a success is written to the audit. What anyone may call is not, unless it says so: most of it changes
-    /// nothing, and anyone may cause any number of it.
-    pub const fn is_audited(&self) -> bool {
-        self.audited || !matches!(self.audience, Audience::Public)
-    }
 }
 
 /// Builds an [`Access`]. The options of the `#[access(…)]` attribute are these methods.
@@ -100,7 +93,6 @@ pub struct AccessBuilder {
     audience: Option<Audience>,
     aal: Aal,
     max_age: Option<Duration>,
-    audited: bool,
 }
 
 impl AccessBuilder {
@@ -143,12 +135,6 @@ impl AccessBuilder {
         self
     }
 
-    /// Successes are audited, though anyone may call it: it changes something.
-    pub const fn audited(mut self) -> Self {
-        self.audited = true;
-        self
-    }
-
     /// The facet. One that names nobody, or asks assurance of nobody, does not compile when built in `const`.
     #[track_caller]
     pub const fn build(self) -> Access {
@@ -160,7 +146,7 @@ impl AccessBuilder {
             !(asks && matches!(audience, Audience::Public | Audience::Internal)),
             "`aal` and `max_age` ask for an authenticated principal"
         );
-        Access { audience, aal: self.aal, max_age: self.max_age, audited: self.audited }
+        Access { audience, aal: self.aal, max_age: self.max_age }
     }
 }
 

@@ -96,7 +96,7 @@ impl CorrelationId {
 
 impl From<Uuid> for CorrelationId {
     fn from(id: Uuid) -> Self {
-        Self(id.to_string().into())
+        Self((&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into())
     }
 }
 
@@ -154,15 +154,22 @@ fn lower_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// What surrounds one call: for whom, by whom, until when. Cheap to clone.
+/// What surrounds one call: for whom, by whom, until when. Cheap to clone: one count goes up.
 #[derive(Clone, Debug)]
 pub struct Cx {
+    /// Shared by all clones; whoever states something else makes a copy of their own.
+    surroundings: Arc<Surroundings>,
+    /// By value, because the column states it for every call.
+    deadline: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct Surroundings {
     ambient: Ambient,
     tenant: Option<TenantId>,
     principal: Principal,
     correlation: CorrelationId,
     trace: Option<TraceContext>,
-    deadline: Option<Timestamp>,
     idempotency_key: Option<IdempotencyKey>,
     peer: Option<IpAddr>,
     recognized: Option<Arc<OnceLock<Arc<str>>>>,
@@ -172,38 +179,40 @@ impl Cx {
     /// A call by `principal`, on behalf of no tenant, with a fresh correlation id and no deadline.
     pub fn new(ambient: Ambient, principal: Principal) -> Self {
         let recognized = matches!(principal, Principal::Anonymous).then(Arc::default);
-        Self {
+        let surroundings = Surroundings {
             correlation: ambient.uuid().into(),
             ambient,
             tenant: None,
             principal,
             trace: None,
-            deadline: None,
             idempotency_key: None,
             peer: None,
             recognized,
-        }
+        };
+        Self { surroundings: Arc::new(surroundings), deadline: None }
+    }
+
+    fn stating(mut self, state: impl FnOnce(&mut Surroundings)) -> Self {
+        state(Arc::make_mut(&mut self.surroundings));
+        self
     }
 
     /// On behalf of a tenant.
     #[must_use]
-    pub fn with_tenant(mut self, tenant: TenantId) -> Self {
-        self.tenant = Some(tenant);
-        self
+    pub fn with_tenant(self, tenant: TenantId) -> Self {
+        self.stating(|it| it.tenant = Some(tenant))
     }
 
     /// As part of a caller's request.
     #[must_use]
-    pub fn with_correlation(mut self, correlation: CorrelationId) -> Self {
-        self.correlation = correlation;
-        self
+    pub fn with_correlation(self, correlation: CorrelationId) -> Self {
+        self.stating(|it| it.correlation = correlation)
     }
 
     /// As part of a trace.
     #[must_use]
-    pub fn with_trace(mut self, trace: TraceContext) -> Self {
-        self.trace = Some(trace);
-        self
+    pub fn with_trace(self, trace: TraceContext) -> Self {
+        self.stating(|it| it.trace = Some(trace))
     }
 
     /// To be stopped this long from now.
@@ -215,61 +224,59 @@ impl Cx {
 
     /// To be stopped at this instant.
     #[must_use]
-    pub fn with_deadline(mut self, deadline: Timestamp) -> Self {
+    pub const fn with_deadline(mut self, deadline: Timestamp) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
     /// Under a caller's idempotency key.
     #[must_use]
-    pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
-        self.idempotency_key = Some(key);
-        self
+    pub fn with_idempotency_key(self, key: IdempotencyKey) -> Self {
+        self.stating(|it| it.idempotency_key = Some(key))
     }
 
     /// From this address.
     #[must_use]
-    pub const fn with_peer(mut self, peer: IpAddr) -> Self {
-        self.peer = Some(peer);
-        self
+    pub fn with_peer(self, peer: IpAddr) -> Self {
+        self.stating(|it| it.peer = Some(peer))
     }
 
     /// Notes whom a call by nobody known concerns, such as the account that someone signs in to. The audit shows it; it
     /// gives no right. The first note stays.
     pub fn recognize(&self, actor: &str) {
-        if let Some(recognized) = &self.recognized {
+        if let Some(recognized) = &self.surroundings.recognized {
             let _ = recognized.set(actor.into());
         }
     }
 
     /// Whom the call was found to concern.
     pub fn recognized(&self) -> Option<&str> {
-        self.recognized.as_ref()?.get().map(AsRef::as_ref)
+        self.surroundings.recognized.as_ref()?.get().map(AsRef::as_ref)
     }
 
     /// The address it came from, where it came from outside.
-    pub const fn peer(&self) -> Option<IpAddr> {
-        self.peer
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.surroundings.peer
     }
 
     /// The tenant on whose behalf the call runs.
-    pub const fn tenant(&self) -> Option<TenantId> {
-        self.tenant
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.surroundings.tenant
     }
 
     /// Who calls.
-    pub const fn principal(&self) -> &Principal {
-        &self.principal
+    pub fn principal(&self) -> &Principal {
+        &self.surroundings.principal
     }
 
     /// The request it belongs to.
-    pub const fn correlation(&self) -> &CorrelationId {
-        &self.correlation
+    pub fn correlation(&self) -> &CorrelationId {
+        &self.surroundings.correlation
     }
 
     /// The trace it belongs to.
-    pub const fn trace(&self) -> Option<TraceContext> {
-        self.trace
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.surroundings.trace
     }
 
     /// When it will be stopped.
@@ -278,23 +285,23 @@ impl Cx {
     }
 
     /// The caller's idempotency key.
-    pub const fn idempotency_key(&self) -> Option<&IdempotencyKey> {
-        self.idempotency_key.as_ref()
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.surroundings.idempotency_key.as_ref()
     }
 
     /// Time and randomness.
-    pub const fn ambient(&self) -> &Ambient {
-        &self.ambient
+    pub fn ambient(&self) -> &Ambient {
+        &self.surroundings.ambient
     }
 
     /// The present instant.
     pub fn now(&self) -> Timestamp {
-        self.ambient.now()
+        self.ambient().now()
     }
 
     /// A fresh, time-ordered id.
     pub fn uuid(&self) -> Uuid {
-        self.ambient.uuid()
+        self.ambient().uuid()
     }
 }
 

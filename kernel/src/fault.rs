@@ -52,7 +52,7 @@ impl<E> Fault<E> {
 
 impl Fault<BoxProblem> {
     /// A stable code.
-    pub fn code(&self) -> &str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "unknown_command",
             Self::Input(_) => "invalid_input",
@@ -127,9 +127,37 @@ impl InputError {
         Self { path: path.into(), message: message.into() }
     }
 
+    /// As [`new`](Self::new), without the texts of the input: what is in the wrong place may be a secret.
+    pub(crate) fn of(input: &Value, path: impl Into<String>, mut message: String) -> Self {
+        let mut texts = Vec::new();
+        collect(input, &mut texts);
+        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        for text in texts {
+            for (quoted, hidden) in [(format!("{text:?}"), "\"…\""), (format!("`{text}`"), "`…`")] {
+                message = message.replace(&quoted, hidden);
+            }
+            if text.len() >= TELLING {
+                message = message.replace(text, "…");
+            }
+        }
+        Self::new(path, message)
+    }
+
     /// The path of the field.
     pub fn path(&self) -> &str {
         &self.path
+    }
+}
+
+/// A text of this length stands in a message by no chance.
+const TELLING: usize = 8;
+
+fn collect<'v>(input: &'v Value, texts: &mut Vec<&'v str>) {
+    match input {
+        Value::String(text) => texts.push(text),
+        Value::Array(values) => values.iter().for_each(|value| collect(value, texts)),
+        Value::Object(fields) => fields.values().for_each(|value| collect(value, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

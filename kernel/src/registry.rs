@@ -2,11 +2,13 @@ use std::{
     any::{Any, TypeId},
     collections::HashMap,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
+    hash::{BuildHasherDefault, Hasher},
     marker::PhantomData,
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
 };
 
 use futures_util::FutureExt;
@@ -64,12 +66,13 @@ impl Registration {
             },
             codec: Codec {
                 decode: |value| {
-                    serde_path_to_error::deserialize::<_, C>(value)
+                    // Not by value, so that an error can be kept from repeating it.
+                    serde_path_to_error::deserialize::<_, C>(&value)
                         .map(|message| -> Message { Box::new(message) })
                         .map_err(|error| {
                             let path = error.path().to_string();
                             let path = if path == "." { String::new() } else { path };
-                            InputError::new(path, error.into_inner().to_string())
+                            InputError::of(&value, path, error.into_inner().to_string())
                         })
                 },
                 encode: |message| {
@@ -223,7 +226,25 @@ pub enum RegistryError {
 pub struct Registry {
     entries: Vec<Entry>,
     by_id: HashMap<&'static str, CommandIndex>,
-    by_message: HashMap<TypeId, CommandIndex>,
+    by_message: HashMap<TypeId, CommandIndex, BuildHasherDefault<AsItIs>>,
+}
+
+/// A `TypeId` is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Registry {
@@ -253,7 +274,7 @@ impl Registry {
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(RegistryError::Duplicate(pair[0].id));
         }
-        let (mut by_id, mut by_message) = (HashMap::new(), HashMap::new());
+        let (mut by_id, mut by_message) = (HashMap::new(), HashMap::default());
         for (index, entry) in (0..).map(CommandIndex).zip(&entries) {
             by_id.insert(entry.id.as_str(), index);
             if let Origin::Linked(registration) = entry.origin {
@@ -385,18 +406,21 @@ impl Dispatch<Invocation> for Door {
         let Input::Typed(message) = self.registry.entry(command).decode(input)? else {
             unreachable!("decoding yields the command's own type")
         };
-        let call = AssertUnwindSafe(self.handlers[command.get()].call(&cx, message)).catch_unwind();
-        let outcome = match cx.deadline() {
-            None => call.await,
-            Some(deadline) => {
-                let left = deadline.duration_since(cx.now()).try_into().unwrap_or_default();
-                match tokio::time::timeout(left, call).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => return Err(Fault::DeadlineExceeded),
-                }
+        let mut call = pin!(AssertUnwindSafe(self.handlers[command.get()].call(&cx, message)).catch_unwind());
+        // Most handlers answer when they are first asked. Only one that makes its caller wait is worth a timer.
+        let mut timer = None;
+        poll_fn(|task| {
+            if let Poll::Ready(outcome) = call.as_mut().poll(task) {
+                return Poll::Ready(outcome.unwrap_or(Err(Fault::Panicked)));
             }
-        };
-        outcome.unwrap_or(Err(Fault::Panicked))
+            let Some(deadline) = cx.deadline() else { return Poll::Pending };
+            let timer = timer.get_or_insert_with(|| {
+                let left = deadline.duration_since(cx.now()).try_into().unwrap_or_default();
+                Box::pin(tokio::time::sleep(left))
+            });
+            timer.as_mut().poll(task).map(|()| Err(Fault::DeadlineExceeded))
+        })
+        .await
     }
 }
 

@@ -13,7 +13,10 @@ use std::{
 use anyhow::Context;
 use cli::client::Credentials;
 use config::Config;
-use descriptors::{catalog::Catalog, grant::LicenseStatus};
+use descriptors::{
+    catalog::Catalog,
+    grant::{Grant, LicenseStatus},
+};
 use envelope::{
     Claims, Recipient,
     claims::{Binding, Party, Schema},
@@ -33,7 +36,7 @@ use serde_json::Map;
 use tenancy::{Source, Text, tenants::register::RegisterTenant};
 
 use crate::{
-    serve,
+    Program, serve,
     wire::{self, Assembly},
 };
 
@@ -41,21 +44,23 @@ const OPERATOR: &str = "admin";
 const DEMO: &str = "demo";
 const INSTALLATION: &str = "quickstart";
 const KEY_ID: &str = "quickstart-recipient";
+const PRODUCT: &str = "chancery";
 const EDITION: &str = "community";
 
 /// Makes what is missing, and serves.
-pub(crate) async fn run(args: &cli::Quickstart) -> anyhow::Result<()> {
+pub(crate) async fn run(program: &Program, args: &cli::Quickstart) -> anyhow::Result<()> {
     let ambient = Ambient::system();
     let folder = Folder::open(&args.dir)?;
     folder.write_config(args.listen)?;
     let config = Config::load(Some(&folder.config()), crate::environment())?;
-    crate::log(&config)?;
+    let telemetry = crate::log(&config)?;
     folder.license(&config, &ambient)?;
 
     let store = wire::open_store(&config).await?;
-    store.migrate(&wire::migrations()).await?;
+    store.migrate(&program.migrations()).await?;
     let license = wire::start_license(&config, &store, &ambient).await?;
-    let assembly = wire::assemble(&config, store, license.clone(), ambient.clone()).await?;
+    let assembly =
+        wire::assemble(program, &config, store, license.clone(), ambient.clone(), telemetry).await?;
     let listener = tokio::net::TcpListener::bind(args.listen).await.with_context(|| {
         format!("failed to listen on {}; choose another address with `--listen`", args.listen)
     })?;
@@ -151,8 +156,7 @@ impl Folder {
     fn issue_license(&self, recipient: &Recipient, ambient: &Ambient) -> anyhow::Result<()> {
         let now = Timestamp::from_second(ambient.now().as_second())?;
         let catalog = Catalog::linked()?;
-        let grant =
-            catalog.expand("chancery", EDITION).context("this build does not know its own edition")?;
+        let grant = everything_small(&catalog).context("this build does not know its own edition")?;
         let party = |id: &str, name: &str| Party { id: id.to_owned(), name: name.to_owned() };
         let claims = Claims {
             schema: Schema::V1,
@@ -190,6 +194,19 @@ impl Folder {
         };
         self.write("credentials.json", &serde_json::to_string_pretty(&credentials)?)
     }
+}
+
+/// The smallest edition of every product that this program knows.
+fn everything_small(catalog: &Catalog) -> Option<Grant> {
+    let mut grant = catalog.expand(PRODUCT, EDITION)?;
+    let others = catalog.products().filter(|product| product.id != PRODUCT);
+    let smallest = others.filter_map(|product| catalog.expand(&product.id, &product.editions.first()?.id));
+    for other in smallest {
+        grant.products.extend(other.products);
+        grant.features.extend(other.features);
+        grant.quotas.extend(other.quotas);
+    }
+    Some(grant)
 }
 
 /// An administrator, made as any is: invited, with a password that is set by the one-time token, and with a token for

@@ -1,26 +1,28 @@
 //! Serving: from an assembly to a socket, and back down in order.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
-use console::Console;
 use http_api::{
-    Api, Authenticate, BoxFuture, Credential, Openings, Ready, ResolveTenant, ResolvedTenant, Standing, Unavailable,
+    Api, Authenticate, BoxFuture, Credential, Openings, Ready, ResolveTenant, ResolvedTenant, Standing,
+    Unavailable,
 };
 use identity::Identity;
 use kernel::{Ambient, CommandId, Module as _, Principal, TenantId};
-use platform::HandedOn;
+use platform::{GapLog, HandedOn};
 use setup::Setup;
 use store::Store;
 use tenancy::{Slug, Tenancy, Tenant, TenantStatus};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    task::JoinSet,
 };
 
 use crate::{
-    metrics::{CoverageGaps, Metrics, QuotaUse},
+    metrics::{CoverageGaps, Measured, Metrics, QuotaUse},
     notices,
     wire::{self, Assembly},
 };
@@ -41,35 +43,39 @@ pub(crate) async fn serve(
     listener: TcpListener,
     started: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    let retention = config.audit.retention_days.map(NonZeroU32::get);
+    let sinks = assembly.sinks.start(retention, &assembly.log, &assembly.ambient);
     let quotas = QuotaUse::unknown();
-    let authenticator: Arc<dyn Authenticate> =
-        Arc::new(Operators { identity: assembly.identity.clone(), ambient: assembly.ambient.clone() });
-    let tenants: Arc<dyn ResolveTenant> =
-        Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application });
-    let openings: Arc<dyn Openings> =
-        Arc::new(FirstRun { setup: assembly.setup.clone(), ambient: assembly.ambient.clone() });
-    let console = console::router(Console {
-        bus: assembly.bus.clone(),
+    let measured = Measured {
+        license: assembly.license.clone(),
         ambient: assembly.ambient.clone(),
-        authenticator: Arc::clone(&authenticator),
-        openings: Arc::clone(&openings),
-        proxies: config.server.trusted_proxies.clone(),
-        request_timeout: config.server.request_timeout(),
-        max_body_bytes: config.server.max_body_bytes,
-    });
+        calls: &assembly.calls,
+        recorder: assembly.recorder.clone(),
+        sinks: sinks.states(),
+        telemetry: assembly.telemetry.clone(),
+    };
+    let metrics = Metrics::of(measured)
+        .with(CoverageGaps::of(&assembly.deciding, &wire::providers()))
+        .with(quotas.clone());
+    let metrics = Arc::new(metrics);
+    let (telemetry_stop, telemetry_stopped) = oneshot::channel::<()>();
+    let exporting = tokio::spawn(assembly.telemetry.clone().run(
+        Arc::clone(&metrics) as _,
+        assembly.ambient.clone(),
+        async move { drop(telemetry_stopped.await) },
+    ));
     let api = Api {
         bus: assembly.bus.clone(),
         ambient: assembly.ambient.clone(),
-        authenticator,
+        authenticator: Arc::new(Operators {
+            identity: assembly.identity.clone(),
+            ambient: assembly.ambient.clone(),
+        }),
         proxies: config.server.trusted_proxies.clone(),
-        tenants,
+        tenants: Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application }),
         ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
-        metrics: Arc::new(
-            Metrics::of(assembly.license.clone(), assembly.ambient.clone())
-                .with(CoverageGaps::of(&assembly.deciding, &wire::providers()))
-                .with(quotas.clone()),
-        ),
-        openings,
+        metrics,
+        openings: Arc::new(FirstRun { setup: assembly.setup.clone(), ambient: assembly.ambient.clone() }),
         production: config.deployment.shape.is_production(),
         denial_status: config.http.denial_status,
         limits: http_api::Limits {
@@ -82,41 +88,44 @@ pub(crate) async fn serve(
     let notices = assembly.license.notices();
     let recording =
         tokio::spawn(notices::record(notices, assembly.recorder.clone(), assembly.ambient.clone()));
-    let licensing = tokio::spawn(look_after_license(
+    let mut tasks = JoinSet::new();
+    tasks.spawn(look_after_license(
         assembly.license.clone(),
         assembly.handed_on.clone(),
         assembly.ambient.clone(),
     ));
-    let measuring = tokio::spawn(quotas.measure(
+    tasks.spawn(quotas.measure(
         Arc::clone(&assembly.deciding),
         assembly.counters.clone(),
         assembly.ambient.clone(),
     ));
-    let onboarding = tokio::spawn(look_after_onboarding(assembly.tenancy.clone()));
+    tasks.spawn(look_after_onboarding(assembly.tenancy.clone()));
     let clock = assembly.ambient.clone();
-    let sealing = tokio::spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
-    let upkeep = tokio::spawn(look_after(
+    tasks.spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
+    tasks.spawn(look_after(
         Arc::clone(&assembly.outcomes),
         assembly.identity.clone(),
+        assembly.gap_log.clone(),
         assembly.ambient.clone(),
     ));
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
     let served = http_api::serve(listener, router, stop, grace).await;
-    upkeep.abort();
-    sealing.abort();
-    licensing.abort();
-    measuring.abort();
-    onboarding.abort();
+    tasks.shutdown().await;
     assembly.license.remember(assembly.ambient.now()).await;
+    keep(&assembly.gap_log).await;
     recording.abort();
     assembly.recorder.close().await;
+    // With what was just written.
+    sinks.stop().await;
     // What was just written is sealed with the rest.
     if let Err(error) = assembly.log.checkpoint(assembly.ambient.now()).await {
         tracing::warn!(%error, "the last audit events are not sealed yet");
     }
     assembly.store.close().await;
+    drop(telemetry_stop);
+    let _ = exporting.await;
     tracing::info!("stopped");
     served.context("failed to serve")
 }
@@ -153,8 +162,13 @@ async fn look_after_onboarding(tenancy: Tenancy) {
     }
 }
 
-/// Stored outcomes, sessions and tokens past their lifetime.
-async fn look_after(outcomes: Arc<quota::SqlOutcomes>, identity: Identity, ambient: Ambient) {
+/// Stored outcomes, sessions and tokens past their lifetime, and counts that are to be kept.
+async fn look_after(
+    outcomes: Arc<quota::SqlOutcomes>,
+    identity: Identity,
+    gap_log: GapLog,
+    ambient: Ambient,
+) {
     loop {
         if let Err(error) = outcomes.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget stored outcomes");
@@ -162,7 +176,14 @@ async fn look_after(outcomes: Arc<quota::SqlOutcomes>, identity: Identity, ambie
         if let Err(error) = identity.forget_expired(ambient.now()).await {
             tracing::warn!(%error, "failed to forget sessions and tokens");
         }
+        keep(&gap_log).await;
         tokio::time::sleep(UPKEEP).await;
+    }
+}
+
+async fn keep(gap_log: &GapLog) {
+    if let Err(error) = gap_log.keep().await {
+        tracing::warn!(%error, "failed to keep the count of what deny mode would refuse");
     }
 }
 

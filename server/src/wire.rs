@@ -3,31 +3,29 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use audit::{AuditLog, Recorder, Seal, SqlSink};
-use config::{Config, ConfigError, Origin};
+use audit::{AuditLog, Recorder, SqlSink};
+use config::Config;
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
     coverage::{CoveragePolicy, GapMode},
     descriptor::DeploymentShape,
-    grant::LicenseStatus,
 };
-use envelope::{StateKey, oid::ObjectIdentifier};
+use envelope::oid::ObjectIdentifier;
 use health::Health;
-use identity::{
-    Allowance, Identity, OPERATORS_READ, OPERATORS_WRITE, PasswordSettings, Permissions, Safe,
-    SessionSettings, Settings, ThrottleSettings,
-};
+use identity::{Identity, OPERATORS_READ, OPERATORS_WRITE, Permissions};
 use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
 use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
-use platform::{HandedOn, Platform};
+use platform::{GapLog, HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota};
 use secrecy::ExposeSecret;
-use setup::{Facts, Setup};
+use setup::Setup;
 use store::{Migration, Options, Store};
-use tenancy::{Dns, ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
+use tenancy::{ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
+
+use crate::{Program, metrics::Calls, sealing, settings, sinks::Sinks, telemetry::Telemetry};
 
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
@@ -37,6 +35,7 @@ pub(crate) struct Assembly {
     pub(crate) deciding: Arc<Deciding>,
     pub(crate) handed_on: HandedOn,
     pub(crate) counters: Counters,
+    pub(crate) gap_log: GapLog,
     pub(crate) log: AuditLog,
     pub(crate) recorder: Recorder,
     pub(crate) outcomes: Arc<SqlOutcomes>,
@@ -44,11 +43,14 @@ pub(crate) struct Assembly {
     pub(crate) tenancy: Tenancy,
     pub(crate) setup: Setup,
     pub(crate) store: Store,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) sinks: Sinks,
+    pub(crate) telemetry: Telemetry,
     /// The tenant that operators of the platform belong to.
     pub(crate) application: TenantId,
 }
 
-/// The tables of everything that is mounted below.
+/// The tables of the standard modules and of what they stand on.
 pub(crate) fn migrations() -> Vec<Migration> {
     [
         audit::MIGRATIONS,
@@ -176,11 +178,14 @@ pub(crate) async fn start_license(
 
 /// Puts the program together over a database whose schema is up to date.
 pub(crate) async fn assemble(
+    program: &Program,
     config: &Config,
     store: Store,
     license: RunningLicense,
     ambient: Ambient,
+    telemetry: Telemetry,
 ) -> anyhow::Result<Assembly> {
+    let sinks = Sinks::of(config)?;
     let deciding = deciding(Some(config), &license)?;
     let handed_on = HandedOn::start(store.clone(), Arc::clone(&deciding), ambient.now())
         .await
@@ -192,7 +197,7 @@ pub(crate) async fn assemble(
         .await
         .context("failed to make sure of the application tenant")?;
     let policy = OnboardingPolicy::closed();
-    let tenancy = Tenancy::new(store.clone(), application, tenants(config, &line, policy.clone())?);
+    let tenancy = Tenancy::new(store.clone(), application, settings::tenancy(config, &line, policy.clone())?);
     tenancy.refresh().await.context("failed to read the onboarding policy")?;
     let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
     let node = ambient.uuid();
@@ -203,17 +208,18 @@ pub(crate) async fn assemble(
         windows: Limits::STANDARD.windows,
     };
 
+    let gap_log = GapLog::new(store.clone(), Arc::clone(&deciding));
     let sources = license_sources(config, deciding.catalog())?;
-    let log = audit_log(store.clone(), &sources);
-    let safe = state_key(&sources).map(|key| Arc::new(DeploymentSafe(key)) as Arc<dyn Safe>);
+    let log = sealing::audit_log(store.clone(), &sources);
+    let safe = sealing::safe(&sources);
     if safe.is_none() {
         tracing::warn!("there is no recipient key: secrets of second factors are kept unencrypted");
     }
     let identity =
-        Identity::new(store.clone(), application, permissions(&registry), identity_settings(config), safe)
+        Identity::new(store.clone(), application, permissions(&registry), settings::identity(config), safe)
             .context("`identity.password`")?;
-    let site = Arc::new(Running { identity: identity.clone(), license: license.clone() });
-    let setup = Setup::new(store.clone(), line.clone(), site, setup_facts(config, application));
+    let site = Arc::new(settings::Site { identity: identity.clone(), license: license.clone() });
+    let setup = Setup::new(store.clone(), line.clone(), site, settings::setup(config, application));
     let modules = Modules::none()
         .mount(Health)
         .mount(identity.clone())
@@ -225,15 +231,20 @@ pub(crate) async fn assemble(
             counters.clone(),
             providers(),
             handed_on.clone(),
+            gap_log.clone(),
+            line.clone(),
         ))
         .mount(tenancy.clone());
+    let modules = program.mount(modules, &store, &line);
     let guards = Guards::none().with(ONBOARDING, ToggledOnboarding { application, policy });
+    let calls = Arc::new(Calls::of(Arc::clone(&registry), telemetry.spans()));
     let parts = Parts {
         deciding: Arc::clone(&deciding),
         quotas: Arc::clone(&counters.metered),
         cardinality: Arc::clone(&counters.cardinality),
         outcomes: Arc::clone(&outcomes) as _,
         recorder: recorder.clone(),
+        observer: Arc::clone(&calls) as _,
         guards,
         limits: Limits { call: config.server.request_timeout(), ..Limits::STANDARD },
     };
@@ -246,6 +257,7 @@ pub(crate) async fn assemble(
         deciding,
         handed_on,
         counters,
+        gap_log,
         log,
         recorder,
         outcomes,
@@ -253,135 +265,11 @@ pub(crate) async fn assemble(
         tenancy,
         setup,
         store,
+        calls,
+        sinks,
+        telemetry,
         application,
     })
-}
-
-/// Where tenants are found, and who proves their domains, by configuration.
-fn tenants(config: &Config, line: &Line, policy: OnboardingPolicy) -> Result<tenancy::Settings, ConfigError> {
-    let config::Tenant { platform_domain, resolution, dns } = &config.tenant;
-    let own = config.server.public_url.as_ref().and_then(|url| url.host_str());
-    Ok(tenancy::Settings {
-        platform_domain: parsed("tenant.platform-domain", platform_domain.as_deref())?,
-        custom_domains: resolution.custom_domains,
-        self_tenant: parsed("tenant.resolution.self-tenant", resolution.self_tenant.as_deref())?,
-        own_hosts: own.map(str::to_owned).into_iter().collect(),
-        txt: Arc::new(Dns::asking(dns.servers.clone())),
-        policy,
-        line: line.clone(),
-        steps: Vec::new(),
-    })
-}
-
-/// A value of the configuration in its own type.
-fn parsed<T>(key: &str, text: Option<&str>) -> Result<Option<T>, ConfigError>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let parsed = text.map(str::parse::<T>).transpose();
-    parsed.map_err(|error| ConfigError::Refused {
-        origin: Origin::Key(key.to_owned()),
-        message: error.to_string(),
-    })
-}
-
-/// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
-/// of itself that it is not sealed.
-fn audit_log(store: Store, sources: &Sources) -> AuditLog {
-    let log = AuditLog::new(store);
-    match state_key(sources) {
-        Some(key) => log.sealed_by(DeploymentSeal(key)),
-        None => log,
-    }
-}
-
-/// The key that only this deployment has, derived from the one that licenses are sealed to.
-fn state_key(sources: &Sources) -> Option<StateKey> {
-    let recipient = sources.recipient.as_ref().and_then(|key| key.read().ok().flatten());
-    recipient.and_then(|recipient| recipient.state_key().ok())
-}
-
-/// The deployment's own key, as the port of operators wants it.
-struct DeploymentSafe(StateKey);
-
-impl Safe for DeploymentSafe {
-    fn seal(&self, label: &str, content: &[u8]) -> String {
-        self.0.seal(label, content)
-    }
-
-    fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
-        self.0.open(label, sealed)
-    }
-}
-
-/// What setup looks at.
-struct Running {
-    identity: Identity,
-    license: RunningLicense,
-}
-
-impl setup::Site for Running {
-    fn is_administered(&self) -> setup::BoxFuture<'_, Result<bool, identity::IdentityError>> {
-        Box::pin(self.identity.is_administered())
-    }
-
-    fn is_licensed(&self) -> bool {
-        matches!(
-            self.license.snapshot().status(),
-            LicenseStatus::Active | LicenseStatus::Grace | LicenseStatus::Recovery
-        )
-    }
-}
-
-fn setup_facts(config: &Config, application: TenantId) -> Facts {
-    let needed = [
-        ("server.public-url", config.server.public_url.is_some()),
-        ("license.recipient", config.license.recipient.is_some()),
-        ("license.trust.root-ca-bundle-path", config.license.trust.root_ca_bundle_path.is_some()),
-    ];
-    let missing = needed.into_iter().filter(|(_, set)| !set).map(|(key, _)| key.to_owned());
-    Facts {
-        application,
-        public_url: config.server.public_url.clone(),
-        missing_keys: missing.collect(),
-        email_configured: false,
-    }
-}
-
-fn identity_settings(config: &Config) -> Settings {
-    let config::Identity { require_second_factor, action_lifetime, password, session, throttle } =
-        &config.identity;
-    let host = config.server.public_url.as_ref().and_then(url::Url::host_str);
-    Settings {
-        password: PasswordSettings {
-            memory_kib: password.memory_kib.get(),
-            iterations: password.iterations.get(),
-            parallelism: password.parallelism.get(),
-            threads: password.threads.get() as usize,
-            queue: password.queue as usize,
-        },
-        session: SessionSettings { idle: session.idle, absolute: session.absolute },
-        throttle: ThrottleSettings {
-            account: Allowance { burst: throttle.account_burst.get(), period: throttle.account_period },
-            address: Allowance { burst: throttle.address_burst.get(), period: throttle.address_period },
-        },
-        action_lifetime: *action_lifetime,
-        require_second_factor: *require_second_factor,
-        issuer: format!("Chancery {}", host.unwrap_or(&config.deployment.id)),
-    }
-}
-
-/// The deployment's own key, as the audit's port wants it.
-struct DeploymentSeal(StateKey);
-
-impl Seal for DeploymentSeal {
-    fn protect(&self, label: &str, content: &str) -> String {
-        self.0.protect(label, content)
-    }
-
-    fn check<'n>(&self, label: &str, note: &'n str) -> Option<&'n str> {
-        self.0.check(label, note)
-    }
 }
 
 /// Every permission that some command asks for, and the one to act for other tenants. Administrators of tenants hold those

@@ -187,10 +187,28 @@ impl Quickstart {
         answer(self.request(Method::POST, &path).json(&input)).await
     }
 
+    /// The id of the tenant with this slug.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub async fn tenant(&self, slug: &str) -> String {
+        let (_, page) = self.call("tenancy.tenants.list", serde_json::json!({ "slug": slug })).await;
+        page["tenants"][0]["tenantId"].as_str().expect("a tenant of this slug").to_owned()
+    }
+
     /// The credentials it wrote.
     pub fn credentials(&self) -> Value {
         let text = fs::read_to_string(self.path("credentials.json")).expect("its credentials");
         serde_json::from_str(&text).expect("credentials in JSON")
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("the process is there to be killed");
+            process.wait().expect("its end");
+        }
     }
 
     /// Tells it to stop, and waits until it has. Returns whether it ended well.

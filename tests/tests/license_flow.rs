@@ -118,8 +118,10 @@ async fn the_life_of_a_license(database: Database) {
     assert_eq!(change["after"]["runs"], true);
 
     deployment.start();
+    // Whoever has no license learns nothing of tenants, so which one does not matter.
+    let nobody = "00000000-0000-0000-0000-000000000000";
     let (refused, body) =
-        deployment.call("tenancy.children.create", json!({ "parent": "demo", "slug": "before" })).await;
+        deployment.call("tenancy.children.create", json!({ "tenantId": nobody, "slug": "before" })).await;
     assert_eq!(
         (refused, &body["error"]["details"]["reason"]),
         (StatusCode::PAYMENT_REQUIRED, &json!("LICENSE_MISSING"))
@@ -137,8 +139,9 @@ async fn the_life_of_a_license(database: Database) {
 
     let output = deployment.chancery(args("license install FILE --yes", &first));
     assert!(output.status.success(), "{}", text(&output.stderr));
+    let demo = deployment.tenant("demo").await;
     let (allowed, child) =
-        deployment.call("tenancy.children.create", json!({ "parent": "demo", "slug": "after" })).await;
+        deployment.call("tenancy.children.create", json!({ "tenantId": demo, "slug": "after" })).await;
     assert_eq!((allowed, &child["slug"]), (StatusCode::OK, &json!("after")));
 
     // A renewal says what it renews. What it changes is told in words, and it is installed from the armored form.

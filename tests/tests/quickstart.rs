@@ -61,7 +61,7 @@ async fn the_path_of_a_newcomer(database: Database) {
     assert!(quickstart.stop(), "it stops when told to");
     quickstart.start();
     assert_eq!(quickstart.credentials()["operator"], operator, "a second run continues");
-    let (status, _) = quickstart.call("tenancy.tenants.get", json!({ "slug": "acme" })).await;
+    let (status, _) = quickstart.call("tenancy.tenants.get", json!({ "tenantId": tenant["tenantId"] })).await;
     assert_eq!(status, StatusCode::OK, "what was acknowledged is still there");
     let output = quickstart.paste(&quickstart.commands()[2]);
     assert!(text(&output.stderr).starts_with("error: 429"), "what was charged is still charged");

@@ -36,8 +36,9 @@ fn vendor(desk: &Path, arguments: &str) -> Output {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
     let mut quickstart = Quickstart::over(Database::sqlite());
+    let demo = quickstart.tenant("demo").await;
     let (status, _) =
-        quickstart.call("tenancy.children.create", json!({ "parent": "demo", "slug": "before" })).await;
+        quickstart.call("tenancy.children.create", json!({ "tenantId": demo, "slug": "before" })).await;
     assert_eq!(status, StatusCode::PAYMENT_REQUIRED);
     quickstart.stop();
 
@@ -90,7 +91,7 @@ async fn a_license_that_a_vendor_mints_for_a_deployments_request_runs_there() {
 
     quickstart.start();
     let (status, child) =
-        quickstart.call("tenancy.children.create", json!({ "parent": "demo", "slug": "after" })).await;
+        quickstart.call("tenancy.children.create", json!({ "tenantId": demo, "slug": "after" })).await;
     assert_eq!((status, &child["slug"]), (StatusCode::OK, &json!("after")));
     let (status, body) = quickstart.call("tenancy.tenants.export", json!({})).await;
     assert_eq!(status, StatusCode::FORBIDDEN, "a deny rule wins over product and quota");

@@ -162,14 +162,24 @@ kit::on_both_engines! {
         let receiver = Receiver::default();
         receiver.cut.store(true, Ordering::Relaxed);
         fill(&store, &[None], 3).await;
-        let running = tokio::spawn(consumer(&log, 1, receiver.clone()).run(|| NOON, Duration::from_millis(1)));
+        let consumer = consumer(&log, 1, receiver.clone());
+        let delivering = consumer.delivering();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async move { drop(stopped.await) };
+        let running = tokio::spawn(consumer.run(|| NOON, Duration::from_millis(1), stopped));
         tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(delivering.failing().unwrap().contains("receiver"));
         receiver.cut.store(false, Ordering::Relaxed);
         while log.backlog("siem").await.unwrap() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        running.abort();
         assert_eq!(receiver.places(None).0, [1, 2, 3]);
+        write(&store, &[event(None, 4)]).await;
+        stop.send(()).unwrap();
+        running.await.unwrap();
+        assert_eq!(receiver.places(None).0, [1, 2, 3, 4], "the last round delivers what is there");
+        let round = self::consumer(&log, 2, receiver).round(NOON).await.unwrap();
+        assert_eq!(round, Round::Delivered(0), "another process need not wait");
     }
 
     async fn a_webhook_is_signed_and_goes_on_where_its_receiver_failed(url: &str) {

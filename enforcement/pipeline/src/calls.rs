@@ -3,10 +3,18 @@
 use std::sync::Arc;
 
 use descriptors::descriptor::LicenseDescriptor;
+use jiff::Timestamp;
 use kernel::Invocation;
 use resolver::Exemption;
 
 use crate::world::World;
+
+/// The call has begun, and has a deadline.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) invocation: Invocation,
+    pub(crate) at: Timestamp,
+}
 
 /// The caller may run the command.
 #[derive(Debug)]
@@ -23,16 +31,16 @@ pub(crate) struct Covered {
 #[derive(Debug)]
 pub(crate) struct Entitled {
     pub(crate) invocation: Invocation,
-    pub(crate) permit: Permit,
-    /// The license, and what is handed on of it, as this call sees them from start to end.
-    pub(crate) world: Arc<World>,
+    /// What is still to be counted; none where the command counts nothing or is exempt.
+    pub(crate) counted: Option<Counted>,
 }
 
-/// On what ground a call passed the license gate.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Permit {
-    Granted(&'static LicenseDescriptor),
-    Exempt(Exemption),
+/// A licensed command that counts against quotas.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) descriptor: &'static LicenseDescriptor,
+    /// The license, and what is handed on of it, as this call sees them from start to end.
+    pub(crate) world: Arc<World>,
 }
 
 /// The input is the command's own type.

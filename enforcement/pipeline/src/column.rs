@@ -7,9 +7,11 @@ use quota::{CardinalityStore, Lifetimes, MeteredStore, OutcomeStore, Windows};
 use tower::ServiceBuilder;
 
 use crate::{
+    Observe,
     deciding::Deciding,
     gates::{
-        Answer, Audit, Authorize, Cover, Decode, Dispatcher, Entitle, Fund, GuardGate, Idempotent, Trace,
+        Answer, Audit, Authorize, Cover, Decode, Dispatcher, Entitle, Fund, GuardGate, Idempotent, Measure,
+        Trace,
     },
 };
 
@@ -25,6 +27,8 @@ pub struct Parts {
     pub outcomes: Arc<dyn OutcomeStore>,
     /// Where events go.
     pub recorder: Recorder,
+    /// Who measures calls.
+    pub observer: Arc<dyn Observe>,
     /// The policies that commands name.
     pub guards: Guards,
     /// How long things may take.
@@ -92,13 +96,13 @@ pub enum ColumnError {
 }
 
 /// The whole column: what every call passes on its way to the door.
-pub struct Column(Trace<OfGates>);
+pub struct Column(Trace<Measure<OfGates>>);
 
 type OfGates = Audit<Authorize<Cover<Entitle<Decode<GuardGate<Idempotent<Fund<Dispatcher>>>>>>>>;
 
 /// Builds the column before the door. Outermost first; each line says why it stands there.
 pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
-    let Parts { deciding, quotas, cardinality, outcomes, recorder, guards, limits } = parts;
+    let Parts { deciding, quotas, cardinality, outcomes, recorder, observer, guards, limits } = parts;
     let status = deciding.license().snapshot().status();
     if status == LicenseStatus::Unenforced {
         if deciding.shape().is_production() {
@@ -122,8 +126,10 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
     let gates = ServiceBuilder::new()
         // A span for every call, refusals too.
         .layer_fn(|inner| Trace { registry: Arc::clone(&registry), timeout: limits.call, inner })
+        // How long it took and how it ended.
+        .layer_fn(|inner| Measure { observer: Arc::clone(&observer), inner })
         // Sees each outcome once, whatever gate it comes from; changes none.
-        .layer_fn(|inner| Audit { registry: Arc::clone(&registry), recorder: recorder.clone(), inner })
+        .layer_fn(|inner| Audit::new(Arc::clone(&registry), recorder.clone(), inner))
         // Who may run it. The anonymous learn nothing below this line.
         .layer_fn(|inner| Authorize { registry: Arc::clone(&registry), inner })
         // Contract and descriptor present and sound, or an exemption that says why not.
@@ -156,8 +162,8 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
 }
 
 impl Dispatch<Invocation> for Column {
-    async fn dispatch(&self, invocation: Invocation) -> Answer {
-        self.0.dispatch(invocation).await
+    fn dispatch(&self, invocation: Invocation) -> impl Future<Output = Answer> + Send {
+        self.0.dispatch(invocation)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use descriptors::{
     catalog::Catalog,
     coverage::CoveragePolicy,
@@ -128,8 +128,8 @@ impl Deciding {
 
     /// What a call that begins now sees. Never older than the license: where the license has changed, one call compiles
     /// anew, and those that come meanwhile are answered by the resolver.
-    pub(crate) fn world(&self) -> Arc<World> {
-        let world = self.world.load_full();
+    pub(crate) fn world(&self) -> Guard<Arc<World>> {
+        let world = self.world.load();
         if self.license.version() == world.version {
             return world;
         }
@@ -140,11 +140,11 @@ impl Deciding {
         };
         if let Some(mut compiler) = free {
             self.catch_up(&mut compiler);
-            return self.world.load_full();
+            return self.world.load();
         }
         let (version, snapshot) = present(&self.license);
         let entitlements = Arc::clone(&world.entitlements);
-        Arc::new(World { snapshot, version, entitlements, tables: None })
+        Guard::from_inner(Arc::new(World { snapshot, version, entitlements, tables: None }))
     }
 
     /// Whether a tenant, or the platform, may run a command now: a lookup. What decided is told by [`Self::explain_for`].

@@ -17,6 +17,7 @@ mod explain;
 mod gaps;
 mod gates;
 mod matrix;
+mod observe;
 mod quotas;
 mod refusal;
 mod simulate;
@@ -29,6 +30,7 @@ pub use effective::{EffectiveSet, SubscriptionPreview};
 pub use explain::ExplanationView;
 pub use gaps::{WouldBeDenied, WouldBeDeniedCommand};
 pub use matrix::{Matrix, MatrixCell, MatrixLimit, MatrixRow, matrix};
+pub use observe::{Ended, Ending, Observe, Unobserved};
 pub use quotas::{Counters, QuotaScope, QuotaView};
 pub use refusal::denial;
 pub use simulate::{

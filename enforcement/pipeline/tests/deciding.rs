@@ -10,16 +10,19 @@ use std::{
     },
 };
 
-use chancery_pipeline::{Entitlements, denial};
+use chancery_pipeline::{Entitlements, coverage, denial};
 use descriptors::{
     catalog::Catalog,
+    coverage::FindingKind,
     grant::{Grant, Pattern, ProductGrant},
 };
 use jiff::SignedDuration;
 use kernel::{Command, Cx, Modules, Principal, TenantId};
+use quota::{BoxFuture, Counted, Live, Providers};
 use resolver::Verdict;
+use store::{StoreError, sqlx::AnyConnection};
 use testkit::{Reason, Testkit, reason};
-use workshop::{Assemble, CATALOG, CHAIRS, Carve, Sketch, WORK, Workshop};
+use workshop::{Assemble, BENCHES, CATALOG, CHAIRS, Carve, Sketch, WORK, Workshop};
 
 fn licensed() -> Testkit {
     Testkit::new(&[], |_| Modules::none().mount(Workshop::default()))
@@ -206,4 +209,21 @@ async fn a_redacted_explanation_does_not_repeat_what_an_operator_wrote() {
     assert!(serde_json::to_string(&view).unwrap().contains("Jane"));
     let redacted = serde_json::to_string(&view.redacted()).unwrap();
     assert!(!redacted.contains("Jane") && redacted.contains("ALLOWLISTED"), "{redacted}");
+}
+
+#[tokio::test]
+async fn a_quota_over_things_is_a_finding_only_where_nobody_counts_it() {
+    fn none<'a>(_: &'a mut AnyConnection, _: Counted<'a>) -> BoxFuture<'a, Result<Option<Live>, StoreError>> {
+        Box::pin(async { Ok(Some(Live::Things(0))) })
+    }
+    let deciding = licensed().deciding().await;
+    let subjects = |providers: &Providers| {
+        let report = coverage(deciding.registry(), deciding.catalog(), deciding.policy(), providers);
+        let uncounted = report.findings.into_iter();
+        let uncounted = uncounted.filter(|it| it.kind == FindingKind::MissingCardinalityProvider);
+        uncounted.map(|it| it.subject).collect::<Vec<_>>()
+    };
+    assert_eq!(subjects(&Providers::none()), ["workshop.benches.build"]);
+    let counting = Providers::none().with(BENCHES.key.as_str(), none);
+    assert_eq!(subjects(&counting), [""; 0]);
 }

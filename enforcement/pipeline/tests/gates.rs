@@ -70,7 +70,7 @@ async fn a_denial_is_audited_once_with_its_reason_and_safe_ids_only() {
     assert_eq!(workshop.runs.load(Ordering::Relaxed), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_denied_callers_leave_sixty_four_events() {
     let (testkit, _) = workshop();
     let bus = testkit.bus().await;
@@ -393,7 +393,7 @@ async fn a_gap_is_denied_in_deny_mode() {
     assert_eq!(workshop.runs.load(Ordering::Relaxed), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_gap_runs_in_warn_mode_and_is_reported_once_under_many_callers() {
     let (testkit, workshop) = licensed();
     let testkit = testkit.warning();
@@ -411,6 +411,39 @@ async fn a_gap_runs_in_warn_mode_and_is_reported_once_under_many_callers() {
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].error_code.as_deref(), Some("MISSING_DESCRIPTOR"));
     assert_eq!(warnings[0].result, Outcome::Warning);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_deny_mode_sixty_four_callers_of_a_gap_leave_sixty_four_denials_and_no_warning() {
+    let (testkit, workshop) = licensed();
+    let bus = testkit.bus().await;
+    let calls = (0..64).map(|_| {
+        let (bus, cx) = (bus.clone(), testkit.cx());
+        tokio::spawn(async move { bus.dispatch(cx, Sketch {}).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(reason(&call.await.unwrap().unwrap_err()), Some(Reason::MissingDescriptor));
+    }
+    assert_eq!(workshop.runs.load(Ordering::Relaxed), 0);
+    let events = testkit.events().await;
+    assert_eq!(events.len(), 64);
+    assert_eq!(named(&events, "license.command.denied").len(), 64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_warn_mode_sixty_four_denied_callers_leave_one_event_each() {
+    let (testkit, _) = workshop();
+    let testkit = testkit.warning();
+    let bus = testkit.bus().await;
+    let calls = (0..64).map(|_| {
+        let (bus, cx) = (bus.clone(), testkit.cx());
+        tokio::spawn(async move { bus.dispatch(cx, Carve {}).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(reason(&call.await.unwrap().unwrap_err()), Some(Reason::LicenseMissing));
+    }
+    let events = testkit.events().await;
+    assert_eq!((events.len(), named(&events, "license.command.denied").len()), (64, 64));
 }
 
 fn at_run_time() -> Commands {

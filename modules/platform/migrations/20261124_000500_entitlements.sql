@@ -26,3 +26,17 @@ CREATE TABLE platform_subscription (
     changed_by TEXT NOT NULL
 );
 CREATE INDEX platform_subscription_revision ON platform_subscription (revision);
+
+-- What deny mode would have refused while gaps were only warned of, by all replicas together.
+CREATE TABLE platform_gap (
+    command TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    calls BIGINT NOT NULL,
+    last_at BIGINT NOT NULL
+);
+
+-- At most one row: when counting began.
+CREATE TABLE platform_gap_watch (
+    id BIGINT PRIMARY KEY,
+    since BIGINT NOT NULL
+);

@@ -316,8 +316,8 @@ impl Known {
         }
         self.latest = latest;
         if let Some(baseline) = baseline {
-            self.is_new |= baseline != self.baseline;
-            self.baseline = baseline;
+            self.is_new |= baseline.terms != self.baseline;
+            self.baseline = baseline.terms;
         }
         let held = subscriptions
             .into_iter()
@@ -365,7 +365,7 @@ impl Known {
 struct Changes {
     since: i64,
     latest: i64,
-    baseline: Option<Option<Terms>>,
+    baseline: Option<Baseline>,
     subscriptions: Vec<Subscription>,
 }
 
@@ -381,7 +381,7 @@ impl Changes {
             .await?;
         let subscriptions = rows.iter().map(subscription).collect::<Result<_, _>>()?;
         let is_changed = since == 0 || baseline.revision > since;
-        Ok(Self { since, latest, baseline: is_changed.then_some(baseline.terms), subscriptions })
+        Ok(Self { since, latest, baseline: is_changed.then_some(baseline), subscriptions })
     }
 }
 

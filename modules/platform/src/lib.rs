@@ -14,16 +14,20 @@ pub mod products;
 pub mod quotas;
 pub mod subscriptions;
 
+mod gap_log;
 mod handed_on;
+mod tenants;
 mod terms;
 
 use std::{fmt, sync::Arc};
 
+use ::audit::AuditError;
 use ::license::{InstallError, RequestDesk, RequestingError};
 use ::quota::{Providers, QuotaError};
 use pipeline::{Counters, Deciding};
 use sdk::prelude::*;
 
+pub use gap_log::GapLog;
 pub use handed_on::{HandedOn, HandedOnError};
 pub use terms::{ProductTerms, Terms, TermsError};
 
@@ -58,11 +62,17 @@ pub struct Platform {
     counters: Counters,
     providers: Providers,
     handed_on: HandedOn,
+    gap_log: GapLog,
+    line: Line,
 }
 
 impl Platform {
     /// Over what this process decides from, the log it writes, the desk where licenses are asked for, where quotas are
-    /// counted and by whom, and what is handed on.
+    /// counted and by whom, what is handed on, the count of what deny mode would refuse, and a line to the tenants.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the face of enforcement is made of its parts, named where it is wired"
+    )]
     pub const fn new(
         deciding: Arc<Deciding>,
         log: ::audit::AuditLog,
@@ -70,8 +80,10 @@ impl Platform {
         counters: Counters,
         providers: Providers,
         handed_on: HandedOn,
+        gap_log: GapLog,
+        line: Line,
     ) -> Self {
-        Self { deciding, log, desk, counters, providers, handed_on }
+        Self { deciding, log, desk, counters, providers, handed_on, gap_log, line }
     }
 }
 
@@ -96,6 +108,12 @@ pub enum PlatformError {
     /// What is used of a quota cannot be read.
     #[error("failed to read what is used of the quotas")]
     Quota(#[from] QuotaError),
+    /// The log cannot be exported.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// More than is answered at once.
+    #[error("the export is longer than 16 MiB; ask for a part of one chain, or export from the database")]
+    ExportTooLarge,
     /// The license is not installed.
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -117,6 +135,9 @@ pub enum PlatformError {
         /// The revision that is there.
         present: i64,
     },
+    /// A tenant that is not there.
+    #[error("there is no tenant `{0}`")]
+    NoSuchTenant(TenantId),
     /// A tenant without a subscription.
     #[error("tenant `{0}` has no subscription")]
     NoSubscription(TenantId),
@@ -135,8 +156,12 @@ impl Problem for PlatformError {
             Self::Terms(_) => "unknown_entitlement",
             Self::EmptyWindow => "empty_window",
             Self::ChangedMeanwhile { .. } => "changed_meanwhile",
+            Self::NoSuchTenant(_) => "unknown_tenant",
             Self::NoSubscription(_) => "no_subscription",
             Self::UnknownCommand(_) => "unknown_command",
+            Self::Audit(AuditError::Broken(_)) => "audit_log_broken",
+            Self::Audit(_) => "internal",
+            Self::ExportTooLarge => "export_too_large",
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => "license_not_usable",
                 InstallError::Conflict => "license_changed_meanwhile",
@@ -160,8 +185,10 @@ impl Problem for PlatformError {
         match self {
             Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) => Category::Internal,
             Self::Terms(_) | Self::EmptyWindow => Category::Validation,
-            Self::ChangedMeanwhile { .. } => Category::Conflict,
-            Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
+            Self::NoSuchTenant(_) | Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
+            Self::Audit(AuditError::Broken(_)) => Category::Conflict,
+            Self::Audit(_) => Category::Internal,
+            Self::ExportTooLarge => Category::Validation,
             Self::Install(error) => match error {
                 InstallError::NotUsable { .. } => Category::Validation,
                 InstallError::Conflict
@@ -178,7 +205,7 @@ impl Problem for PlatformError {
                 | RequestingError::Key { .. } => Category::Conflict,
                 _ => Category::Internal,
             },
-            Self::NothingToRenew => Category::Conflict,
+            Self::NothingToRenew | Self::ChangedMeanwhile { .. } => Category::Conflict,
         }
     }
 }

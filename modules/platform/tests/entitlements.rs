@@ -7,8 +7,9 @@ use jiff::SignedDuration;
 use license::{RequestDesk, RuntimeSettings, Site, Sources, TrustSettings};
 use pipeline::Counters;
 use platform::{
-    ENTITLEMENTS_READ, ENTITLEMENTS_WRITE, HandedOn, Platform, PlatformError, Terms,
+    COVERAGE_READ, ENTITLEMENTS_READ, ENTITLEMENTS_WRITE, GapLog, HandedOn, Platform, PlatformError, Terms,
     baseline::{clear::ClearBaseline, set::SetBaseline, show::ShowBaseline},
+    coverage::report::ReportCoverage,
     decisions::explain::ExplainDecision,
     entitlements::effective::ShowEffectiveEntitlements,
     subscriptions::{
@@ -24,6 +25,7 @@ use sdk::{
     },
     kernel::{Fault, Modules},
     prelude::*,
+    store::{Options, sqlx},
 };
 use serde_json::{Value, json};
 use testkit::{Ground, Reason, Testkit, reason};
@@ -67,6 +69,57 @@ impl Handle<Ride> for Fair {
     }
 }
 
+/// Who knows one tenant.
+struct Tenancy;
+
+impl Module for Tenancy {
+    const NAME: &'static str = "tenancy";
+    const PRODUCT: &'static str = "town";
+    type Error = Absent;
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no such tenant")]
+struct Absent;
+
+impl Problem for Absent {
+    fn code(&self) -> &'static str {
+        "unknown_tenant"
+    }
+
+    fn category(&self) -> Category {
+        Category::NotFound
+    }
+}
+
+/// Show a tenant.
+#[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[command("tenancy.tenants.get", Tenancy -> ())]
+#[access(authenticated)]
+#[license(none)]
+struct GetTenant {
+    tenant_id: TenantId,
+}
+
+impl Handle<GetTenant> for Tenancy {
+    async fn handle(&self, cx: &Cx, command: GetTenant) -> Result<(), Absent> {
+        if cx.tenant() == Some(command.tenant_id) { Ok(()) } else { Err(Absent) }
+    }
+}
+
+/// Sweep up. Nobody said what that asks of the license.
+#[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
+#[command("fair.stalls.sweep", Fair -> ())]
+#[access(authenticated)]
+struct Sweep {}
+
+impl Handle<Sweep> for Fair {
+    async fn handle(&self, _cx: &Cx, _command: Sweep) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
 const CATALOG: &str = r#"
     [[feature]]
     key = "fair.lights.v1"
@@ -86,8 +139,15 @@ const CATALOG: &str = r#"
     name = "Town"
 "#;
 
-/// Where the test reaches what the module works with.
-type Reach = Arc<OnceLock<HandedOn>>;
+/// What the module works with, for the test to reach.
+struct Parts {
+    store: Store,
+    handed_on: HandedOn,
+    gap_log: GapLog,
+    line: Line,
+}
+
+type Reach = Arc<OnceLock<Parts>>;
 
 fn fair() -> (Testkit, Reach) {
     let reach = Reach::default();
@@ -96,7 +156,14 @@ fn fair() -> (Testkit, Reach) {
         let kept = Arc::clone(&kept);
         async move {
             let handed_on = HandedOn::start(store.clone(), Arc::clone(&deciding), now).await.unwrap();
-            kept.get_or_init(|| handed_on.clone());
+            let gap_log = GapLog::new(store.clone(), Arc::clone(&deciding));
+            let line = Line::default();
+            kept.get_or_init(|| Parts {
+                store: store.clone(),
+                handed_on: handed_on.clone(),
+                gap_log: gap_log.clone(),
+                line: line.clone(),
+            });
             let cardinality = SqlCardinality::new(store.clone(), Uuid::nil(), Providers::none());
             let counters = Counters {
                 metered: Arc::new(MemoryQuota::new()),
@@ -104,8 +171,9 @@ fn fair() -> (Testkit, Reach) {
                 windows: Windows::OfLicense,
             };
             let log = audit::AuditLog::new(store);
-            let platform = Platform::new(deciding, log, desk(), counters, Providers::none(), handed_on);
-            Modules::none().mount(Fair).mount(platform)
+            let platform =
+                Platform::new(deciding, log, desk(), counters, Providers::none(), handed_on, gap_log, line);
+            Modules::none().mount(Fair).mount(Tenancy).mount(platform)
         }
     });
     let testkit = testkit
@@ -277,7 +345,7 @@ fn deny_rule(text: &str) -> Pattern {
 async fn a_window_opens_and_closes_by_the_clock() {
     let (testkit, reach) = fair();
     testkit.run(SetBaseline { revision: 0, terms: nothing() }).await.unwrap();
-    let handed_on = reach.get().unwrap();
+    let handed_on = &reach.get().unwrap().handed_on;
     let hour = SignedDuration::from_hours(1);
     let window = SetSubscription {
         not_before: Some(testkit.now() + hour),
@@ -460,4 +528,152 @@ async fn an_explanation_is_of_the_tenant_of_the_call_unless_another_is_named() {
     assert_eq!((redacted.reason, redacted.tenant), (Some(Reason::CommandDenied), None));
     let unknown = ExplainDecision { command: "fair.stalls.fly".to_owned(), tenant_id: None, redacted: false };
     assert_eq!(failed(testkit.run(unknown).await.unwrap_err()).code(), "unknown_command");
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_not_there_subscribes_to_nothing() {
+    let (testkit, reach) = fair();
+    let bus = testkit.bus().await;
+    reach.get().unwrap().line.connect(&bus);
+    set(&testkit, subscribe(testkit.tenant(), 0, lights())).await;
+    let nobody = TenantId(Uuid::nil());
+    let error = failed(testkit.run(subscribe(nobody, 0, lights())).await.unwrap_err());
+    assert!(matches!(error, PlatformError::NoSuchTenant(tenant) if tenant == nobody));
+    assert_eq!((error.code(), error.category()), ("unknown_tenant", Category::NotFound));
+}
+
+#[tokio::test]
+async fn while_it_cannot_be_read_the_last_that_was_known_is_in_force() {
+    let (testkit, reach) = fair();
+    testkit.run(SetBaseline { revision: 0, terms: nothing() }).await.unwrap();
+    let made = set(&testkit, subscribe(testkit.tenant(), 0, lights())).await.subscription;
+    let Parts { store, handed_on, .. } = reach.get().unwrap();
+    let write = async |sql: &'static str| {
+        let mut work = store.begin().await.unwrap();
+        sqlx::query(sql).execute(&mut *work).await.unwrap();
+        work.commit().await.unwrap();
+    };
+    // Another replica has changed something, and the table cannot be read.
+    write("UPDATE platform_entitlement_revision SET latest = latest + 1").await;
+    write("UPDATE platform_subscription SET status = 'SUSPENDED', revision = revision + 1").await;
+    write("ALTER TABLE platform_subscription RENAME TO away").await;
+    handed_on.tick(testkit.now()).await;
+    assert_eq!(light(&testkit).await, None);
+    let deciding = testkit.deciding().await;
+    HandedOn::start(store.clone(), deciding, testkit.now()).await.expect_err("nobody starts on a guess");
+    write("ALTER TABLE away RENAME TO platform_subscription").await;
+    handed_on.tick(testkit.now()).await;
+    assert_eq!(light(&testkit).await, Some(Reason::NotEntitled));
+    // What no program of ours writes counts as what cannot be read.
+    write("UPDATE platform_entitlement_revision SET latest = latest + 1").await;
+    write("UPDATE platform_subscription SET status = 'ACTIVE', terms = '{\"deny\": [\"town.*\"]}', revision = revision + 1")
+        .await;
+    handed_on.tick(testkit.now()).await;
+    assert_eq!(light(&testkit).await, Some(Reason::NotEntitled));
+    assert!(made.revision > 0);
+}
+
+#[tokio::test]
+async fn a_database_that_was_put_back_is_followed() {
+    let (testkit, reach) = fair();
+    testkit.run(SetBaseline { revision: 0, terms: nothing() }).await.unwrap();
+    set(&testkit, subscribe(testkit.tenant(), 0, lights())).await;
+    let Parts { store, handed_on, .. } = reach.get().unwrap();
+    let mut work = store.begin().await.unwrap();
+    for sql in ["UPDATE platform_entitlement_revision SET latest = 1", "DELETE FROM platform_subscription"] {
+        sqlx::query(sql).execute(&mut *work).await.unwrap();
+    }
+    work.commit().await.unwrap();
+    handed_on.tick(testkit.now()).await;
+    assert_eq!(light(&testkit).await, Some(Reason::NotEntitled));
+}
+
+#[tokio::test]
+async fn what_deny_mode_would_have_refused_is_kept_and_told_once() {
+    let (testkit, reach) = fair();
+    let testkit = testkit.warning().permitted(COVERAGE_READ);
+    let report = async || testkit.run(ReportCoverage { format: None }).await.unwrap().would_be_denied;
+    testkit.run(Sweep {}).await.unwrap();
+    for calls in 1..=3 {
+        let told = report().await;
+        assert_eq!(told.commands.len(), 1);
+        assert_eq!((told.commands[0].command.as_str(), told.commands[0].calls), ("fair.stalls.sweep", calls));
+        reach.get().unwrap().gap_log.keep().await.unwrap();
+        assert_eq!(report().await, told, "kept, and not told twice");
+        testkit.run(Sweep {}).await.unwrap();
+    }
+    reach.get().unwrap().gap_log.keep().await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT calls FROM platform_gap")
+        .fetch_one(reach.get().unwrap().store.reader())
+        .await
+        .unwrap();
+    assert_eq!(kept, 4);
+}
+
+kit::on_both_engines! {
+    async fn replicas_add_up_what_deny_mode_would_have_refused(url: &str) {
+        let store = Store::open(url, Options::default()).await.unwrap();
+        store.migrate(platform::MIGRATIONS).await.unwrap();
+        let replicas = [fair().0.warning(), fair().0.warning()];
+        let mut logs = Vec::new();
+        for replica in &replicas {
+            let log = GapLog::new(store.clone(), replica.deciding().await);
+            log.keep().await.unwrap();
+            assert_eq!(log.told().await.unwrap().since, None, "nobody has called yet");
+            logs.push(log);
+        }
+        for (times, replica) in [(2, &replicas[0]), (3, &replicas[1])] {
+            replica.pass(SignedDuration::from_secs(times));
+            for _ in 0..times {
+                replica.run(Sweep {}).await.unwrap();
+            }
+        }
+        assert_eq!(logs[0].told().await.unwrap().commands[0].calls, 2, "what the other has not added is not seen");
+        for log in logs.iter().rev() {
+            log.keep().await.unwrap();
+        }
+        for log in &logs {
+            let told = log.told().await.unwrap();
+            assert_eq!((told.commands.len(), told.commands[0].calls), (1, 5));
+            assert_eq!(told.commands[0].reason, Reason::MissingDescriptor);
+            assert_eq!(told.commands[0].last, replicas[1].now(), "the later of both");
+            assert!(told.since.is_some());
+        }
+        // A replica that has closed the gap does not tell of it.
+        let closed = fair().0.warning().allowlisting("fair.stalls.sweep", "meant");
+        let log = GapLog::new(store.clone(), closed.deciding().await);
+        assert_eq!(log.told().await.unwrap().commands, []);
+    }
+
+    async fn what_one_replica_writes_another_hands_on(url: &str) {
+        let store = Store::open(url, Options::default()).await.unwrap();
+        store.migrate(platform::MIGRATIONS).await.unwrap();
+        let (here, there) = (fair().0, fair().0);
+        let one = HandedOn::start(store.clone(), here.deciding().await, here.now()).await.unwrap();
+        let other = HandedOn::start(store.clone(), there.deciding().await, there.now()).await.unwrap();
+        let mut work = store.begin().await.unwrap();
+        let tenant = there.tenant().to_string();
+        sqlx::query("UPDATE platform_baseline SET revision = 1, terms = '{}'").execute(&mut *work).await.unwrap();
+        sqlx::query("UPDATE platform_entitlement_revision SET latest = 2").execute(&mut *work).await.unwrap();
+        sqlx::query(
+            "INSERT INTO platform_subscription (tenant, revision, status, terms, changed_at, changed_by)
+             VALUES ($1, 2, 'ACTIVE', $2, 0, 'test')",
+        )
+        .bind(&tenant)
+        .bind(serde_json::to_string(&lights()).unwrap())
+        .execute(&mut *work)
+        .await
+        .unwrap();
+        work.commit().await.unwrap();
+        assert_eq!((light(&here).await, light(&there).await), (None, None), "before the tick");
+        one.tick(here.now()).await;
+        other.tick(there.now()).await;
+        let other_tenant = TenantId(Uuid::nil());
+        let fault = there.run_in(there.cx().with_tenant(other_tenant), Light {}).await.unwrap_err();
+        assert_eq!(reason(&fault), Some(Reason::NotEntitled));
+        assert_eq!(light(&there).await, None, "its own subscription");
+        let read = HandedOn::read(&store, there.now()).await.unwrap();
+        there.deciding().await.hand_on(read);
+        assert_eq!(light(&there).await, None, "the command line reads the same");
+    }
 }

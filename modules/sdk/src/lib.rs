@@ -36,11 +36,21 @@
 
 pub use {descriptors, kernel, secrets, store};
 
+/// A module that a program can add to the standard ones by its name alone: `Program::standard().with::<Greeting>()`.
+pub trait Addition: kernel::Module {
+    /// Its tables.
+    const MIGRATIONS: &'static [store::Migration];
+
+    /// Over the program's database, with a line to the commands of other modules.
+    fn new(store: store::Store, line: kernel::Line) -> Self;
+}
+
 #[doc(hidden)]
 pub use inventory;
 
 /// Everything a module's files use.
 pub mod prelude {
+    pub use crate::Addition;
     pub use descriptors::{
         access::{GuardedBy, Permission},
         catalog::CatalogSlice,

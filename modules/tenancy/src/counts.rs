@@ -41,7 +41,9 @@ impl CardinalityProvider for TenantCount {
     ) -> BoxFuture<'a, Result<Option<Live>, StoreError>> {
         Box::pin(async move {
             match (self, of.tenant, of.subject) {
-                (Self::Root, None, _) => things(work, "SELECT children FROM tenancy_tenant WHERE system = 1", None).await,
+                (Self::Root, None, _) => {
+                    things(work, "SELECT children FROM tenancy_tenant WHERE system = 1", None).await
+                }
                 (Self::Root, Some(tenant), _) => {
                     let sql = "SELECT children FROM tenancy_tenant WHERE system = 1 AND id = $1";
                     things(work, sql, Some(tenant)).await

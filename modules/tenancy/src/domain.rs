@@ -230,10 +230,11 @@ pub(crate) async fn find<'e>(
 
 /// Keeps others from changing which domains a live tenant has, until the work ends.
 pub(crate) async fn lock(work: &mut AnyConnection, tenant: TenantId) -> Result<(), TenancyError> {
-    let locked = sqlx::query("UPDATE tenancy_tenant SET updated_at = updated_at WHERE id = $1 AND deleted_at IS NULL")
-        .bind(tenant.to_string())
-        .execute(work)
-        .await?;
+    let locked =
+        sqlx::query("UPDATE tenancy_tenant SET updated_at = updated_at WHERE id = $1 AND deleted_at IS NULL")
+            .bind(tenant.to_string())
+            .execute(work)
+            .await?;
     if locked.rows_affected() == 1 { Ok(()) } else { Err(TenancyError::NoSuchTenant(tenant.to_string())) }
 }
 
@@ -277,9 +278,24 @@ mod tests {
     fn what_is_no_host_name_of_its_own_is_no_domain() {
         let longest = format!("{}.example", ["a".repeat(63).as_str(); 4].join("."));
         for text in [
-            "", ".", "localhost", "acme", "127.0.0.1", "[::1]", "acme.1", "https://acme.example", "acme.example:80",
-            "acme.example/x", "a_b.example", "-a.example", "a-.example", "a..example", "*.example", "a b.example",
-            "a\0.example", &longest,
+            "",
+            ".",
+            "localhost",
+            "acme",
+            "127.0.0.1",
+            "[::1]",
+            "acme.1",
+            "https://acme.example",
+            "acme.example:80",
+            "acme.example/x",
+            "a_b.example",
+            "-a.example",
+            "a-.example",
+            "a..example",
+            "*.example",
+            "a b.example",
+            "a\0.example",
+            &longest,
         ] {
             assert_eq!(text.parse::<DomainName>(), Err(DomainError), "{text}");
         }

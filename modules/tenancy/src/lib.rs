@@ -135,8 +135,8 @@ pub async fn application_tenant(store: &Store, ambient: &Ambient) -> Result<Tena
     Ok(id)
 }
 
-/// The customer tenant with this slug, for whoever only looks at a database.
-pub async fn tenant_by_slug(store: &Store, slug: &Slug) -> Result<Option<Tenant>, TenancyError> {
+/// The customer tenant with this slug, for whoever only looks into a database.
+pub async fn customer_tenant(store: &Store, slug: &Slug) -> Result<Option<Tenant>, TenancyError> {
     tenant::by_slug(store.reader(), slug).await
 }
 
@@ -148,7 +148,7 @@ impl Tenancy {
 
     /// The customer tenant with this slug. System tenants are not found by slug (semantics 7.1).
     pub async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, TenancyError> {
-        tenant::by_slug(self.store.reader(), slug).await
+        customer_tenant(&self.store, slug).await
     }
 
     /// The tenant with this id, the platform's own included.

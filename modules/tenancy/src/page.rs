@@ -38,7 +38,11 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) async fn after(&self, store: &Store, after: Option<String>) -> Result<TenantPage, TenancyError> {
+    pub(crate) async fn after(
+        &self,
+        store: &Store,
+        after: Option<String>,
+    ) -> Result<TenantPage, TenancyError> {
         let limit = self.limit.unwrap_or(50).clamp(1, 200) as usize;
         let mut sql = "SELECT * FROM tenancy_tenant WHERE system = 0 AND deleted_at IS NULL".to_owned();
         let mut texts = Vec::new();

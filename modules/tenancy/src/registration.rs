@@ -166,7 +166,11 @@ impl Tenancy {
                 log.failed(&mut work, cx.now(), position, &code).await?;
                 work.commit().await?;
                 if let Err(orphaned) = self.compensate(cx, &log.id, tenant.id).await? {
-                    tracing::error!(step = orphaned.step, reason = orphaned.reason, "a registration is orphaned");
+                    tracing::error!(
+                        step = orphaned.step,
+                        reason = orphaned.reason,
+                        "a registration is orphaned"
+                    );
                 }
                 return Err(TenancyError::StepFailed { step: step.id, code });
             }
@@ -271,7 +275,13 @@ struct Log {
 }
 
 impl Log {
-    async fn open(&self, work: &mut Work, cx: &Cx, tenant: &Tenant, source: Source) -> Result<(), TenancyError> {
+    async fn open(
+        &self,
+        work: &mut Work,
+        cx: &Cx,
+        tenant: &Tenant,
+        source: Source,
+    ) -> Result<(), TenancyError> {
         let now = cx.now();
         let left = cx.deadline().map(|deadline| deadline.duration_since(now));
         let left = left.unwrap_or_else(|| signed(UNLIMITED)).saturating_add(signed(MARGIN));
@@ -293,7 +303,13 @@ impl Log {
     }
 
     /// A step is about to be done. Not where the registration is being undone.
-    async fn begin(&self, work: &mut Work, now: Timestamp, position: i64, step: &str) -> Result<(), TenancyError> {
+    async fn begin(
+        &self,
+        work: &mut Work,
+        now: Timestamp,
+        position: i64,
+        step: &str,
+    ) -> Result<(), TenancyError> {
         let going_on = sqlx::query(
             "UPDATE tenancy_registration SET updated_at = $2 WHERE id = $1 AND status = 'IN_FLIGHT'",
         )
@@ -317,7 +333,13 @@ impl Log {
         Ok(())
     }
 
-    async fn done(&self, work: &mut Work, now: Timestamp, position: i64, step: &str) -> Result<(), TenancyError> {
+    async fn done(
+        &self,
+        work: &mut Work,
+        now: Timestamp,
+        position: i64,
+        step: &str,
+    ) -> Result<(), TenancyError> {
         self.begin(work, now, position, step).await?;
         sqlx::query(
             "UPDATE tenancy_registration_step SET completed_at = $3 WHERE registration = $1 AND position = $2",
@@ -330,7 +352,13 @@ impl Log {
         Ok(())
     }
 
-    async fn failed(&self, work: &mut Work, now: Timestamp, position: i64, code: &str) -> Result<(), TenancyError> {
+    async fn failed(
+        &self,
+        work: &mut Work,
+        now: Timestamp,
+        position: i64,
+        code: &str,
+    ) -> Result<(), TenancyError> {
         sqlx::query("UPDATE tenancy_registration SET updated_at = $2, last_error = $3 WHERE id = $1")
             .bind(&self.id)
             .bind(now.as_microsecond())
@@ -349,7 +377,12 @@ impl Log {
     }
 
     /// One step is undone, or all that are left.
-    async fn undone(&self, work: &mut Work, now: Timestamp, position: Option<i64>) -> Result<(), TenancyError> {
+    async fn undone(
+        &self,
+        work: &mut Work,
+        now: Timestamp,
+        position: Option<i64>,
+    ) -> Result<(), TenancyError> {
         sqlx::query(
             "UPDATE tenancy_registration_step SET undone_at = $2
              WHERE registration = $1 AND position >= $3 AND undone_at IS NULL",
@@ -375,10 +408,12 @@ impl Log {
         if completed.rows_affected() == 0 {
             return Err(TenancyError::Interrupted);
         }
-        sqlx::query("UPDATE tenancy_tenant SET status = 'ACTIVE' WHERE id = $1 AND status = 'PENDING_VERIFICATION'")
-            .bind(tenant.id.to_string())
-            .execute(&mut **work)
-            .await?;
+        sqlx::query(
+            "UPDATE tenancy_tenant SET status = 'ACTIVE' WHERE id = $1 AND status = 'PENDING_VERIFICATION'",
+        )
+        .bind(tenant.id.to_string())
+        .execute(&mut **work)
+        .await?;
         Ok(())
     }
 }

@@ -86,12 +86,11 @@ pub(crate) async fn by_slug<'e>(
     executor: impl Executor<'e, Database = Any>,
     slug: &Slug,
 ) -> Result<Option<Tenant>, TenancyError> {
-    let row = sqlx::query(
-        "SELECT * FROM tenancy_tenant WHERE slug = $1 AND system = 0 AND deleted_at IS NULL",
-    )
-    .bind(slug.as_str())
-    .fetch_optional(executor)
-    .await?;
+    let row =
+        sqlx::query("SELECT * FROM tenancy_tenant WHERE slug = $1 AND system = 0 AND deleted_at IS NULL")
+            .bind(slug.as_str())
+            .fetch_optional(executor)
+            .await?;
     Ok(row.as_ref().map(read).transpose()?)
 }
 

@@ -94,7 +94,9 @@ pub(crate) async fn undo(work: &mut Work, tenant: TenantId) -> Result<bool, Tena
         count(work, found.parent, 1).await?;
         return Ok(false);
     }
-    for statement in ["DELETE FROM tenancy_domain WHERE tenant = $1", "DELETE FROM tenancy_tenant WHERE id = $1"] {
+    for statement in
+        ["DELETE FROM tenancy_domain WHERE tenant = $1", "DELETE FROM tenancy_tenant WHERE id = $1"]
+    {
         sqlx::query(statement).bind(&id).execute(&mut **work).await?;
     }
     Ok(true)

@@ -10,7 +10,7 @@ use envelope::{
 use jiff::{SignedDuration, Timestamp};
 use kernel::{Bus, CommandId, Cx, Guard, Input, Refusal, Registry};
 use license::{RecipientKey, RunningLicense, RuntimeSettings, Site, Sources, TrustSettings};
-use pipeline::{Deciding, Guards, Limits, Parts, column};
+use pipeline::{Deciding, Guards, Limits, Parts, Unobserved, column};
 use quota::{MemoryOutcomes, MemoryQuota, SqlCardinality};
 use serde_json::Map;
 use store::{Options, Store};
@@ -70,6 +70,7 @@ impl Bench {
             )),
             outcomes: Arc::new(MemoryOutcomes::new()),
             recorder: recorder.clone(),
+            observer: Arc::new(Unobserved),
             guards,
             limits: Limits::STANDARD,
         };

@@ -4,15 +4,25 @@
 //! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the check or call failed, 2 usage, 78
 //! configuration.
 
+mod audit;
 pub mod client;
 mod license;
 pub mod print;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use descriptors::coverage::FindingKind;
 
+pub use audit::{
+    Audit, AuditExport, AuditFilter, AuditQuery, AuditRange, AuditSource, AuditTail, AuditVerify,
+    VerifyExport,
+};
 pub use license::{ContactArg, Diff, Inspect, Install, License, Request, Simulate, Status};
 
 /// Chancery: software sold by capability, run on the customer's own machines.
@@ -50,6 +60,9 @@ pub enum Command {
     License(License),
     /// Show how far quotas are used: of the whole platform, and of one tenant
     Quota(Quota),
+    /// See what happened, and prove that it is what was recorded
+    #[command(subcommand)]
+    Audit(Audit),
     /// Call a command of a running server
     Invoke(Invoke),
     /// Bring the database's schema up to date
@@ -59,6 +72,19 @@ pub enum Command {
     Config(ConfigCommand),
     /// Look at everything this deployment stands on, in order, and say what to mend first
     Doctor(Doctor),
+    /// Print the completions of this command line for a shell
+    ///
+    /// For bash: `chancery completions bash > /etc/bash_completion.d/chancery`.
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write the manual pages, one for each command
+    Manual {
+        /// The folder they go into; it is there already
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 /// Where the configuration is.
@@ -238,6 +264,18 @@ pub struct Migrate {
     pub json: bool,
 }
 
+/// Prints the completions for a shell.
+pub fn completions(shell: Shell) -> io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "chancery", &mut script);
+    io::stdout().write_all(&script)
+}
+
+/// Writes the manual pages into a folder: `chancery.1`, `chancery-license-install.1` and so on.
+pub fn manual(folder: &Path) -> io::Result<()> {
+    clap_mangen::generate_to(Cli::command(), folder)
+}
+
 fn finding_kind(text: &str) -> Result<FindingKind, String> {
     FindingKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
         let known: Vec<_> = FindingKind::ALL.into_iter().map(FindingKind::as_str).collect();
@@ -247,8 +285,6 @@ fn finding_kind(text: &str) -> Result<FindingKind, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -29,6 +29,7 @@
 //! **Invariant: a key that is not known refuses to load**, naming the key and the line or variable it stands in; so does
 //! a value of another type. No error repeats the value of a secret.
 
+mod audit;
 mod catalog;
 mod error;
 mod identity;
@@ -39,6 +40,9 @@ mod section;
 mod tenant;
 
 pub use catalog::CatalogFiles;
+mod telemetry;
+
+pub use audit::{Audit, JsonLinesSink, OtlpSink, SyslogSink, WebhookSink};
 pub use error::{ConfigError, Origin};
 pub use identity::{Identity, Password, Session, Throttle};
 pub use secrets::Secrets;
@@ -46,4 +50,5 @@ pub use section::{
     CommandEnforcement, Config, Database, DenialStatus, Deployment, Development, Http, License, Log,
     LogFormat, Recipient, Runtime, Server, Trust,
 };
+pub use telemetry::{Otlp, Telemetry};
 pub use tenant::{Dns, Resolution, Tenant};

@@ -23,7 +23,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{CatalogFiles, Identity, Secrets, Tenant};
+use crate::{Audit, CatalogFiles, Identity, Secrets, Telemetry, Tenant};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -54,6 +54,12 @@ pub struct Config {
     /// Where tenants are found.
     #[serde(default)]
     pub tenant: Tenant,
+    /// How long audit events are kept, and where they go.
+    #[serde(default)]
+    pub audit: Audit,
+    /// What leaves the machine.
+    #[serde(default)]
+    pub telemetry: Telemetry,
     /// What is written to standard error.
     #[serde(default)]
     pub log: Log,

@@ -50,7 +50,9 @@ fn servers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<SocketAddr>, D::Er
     let read = |text: String| {
         let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
         text.parse().or(bare).map_err(|_| {
-            D::Error::custom(format!("expected an address such as `10.0.0.2` or `10.0.0.2:5353`, not `{text}`"))
+            D::Error::custom(format!(
+                "expected an address such as `10.0.0.2` or `10.0.0.2:5353`, not `{text}`"
+            ))
         })
     };
     Vec::<String>::deserialize(value)?.into_iter().map(read).collect()

@@ -376,7 +376,74 @@ fn a_file_that_is_not_there_is_named() {
 fn the_schema_names_every_section_and_marks_the_secret() {
     let schema = Config::json_schema().to_value();
     let sections: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(sections, ["database", "server", "deployment", "license", "http", "log"]);
+    assert_eq!(
+        sections,
+        [
+            "database",
+            "server",
+            "deployment",
+            "license",
+            "catalog",
+            "identity",
+            "secrets",
+            "http",
+            "tenant",
+            "audit",
+            "telemetry",
+            "log"
+        ]
+    );
     assert_eq!(schema["properties"]["database"]["properties"]["url"]["writeOnly"], true);
     assert_eq!(schema["properties"]["server"]["properties"]["request-timeout-seconds"]["default"], 30);
+}
+
+#[test]
+fn the_slices_of_the_catalog_stand_beside_the_file_that_names_them() {
+    let folder = Folder::with(&format!("{LEAST}[catalog]\nslices = [\"own.toml\", \"/etc/other.toml\"]\n"));
+    let config = folder.load(&[]).unwrap();
+    assert_eq!(config.catalog.slices, [folder.0.path().join("own.toml"), PathBuf::from("/etc/other.toml")]);
+    let config = folder.load(&[("CHANCERY_CATALOG__SLICES", "one.toml, two.toml")]).unwrap();
+    assert_eq!(config.catalog.slices, [PathBuf::from("one.toml"), PathBuf::from("two.toml")]);
+}
+
+#[test]
+fn a_slice_of_the_catalog_that_is_none_is_named() {
+    let folder = Folder::with(&format!("{LEAST}[catalog]\nslices = [\"own.toml\"]\n"));
+    let told = || folder.load(&[]).unwrap().catalog().unwrap_err().to_string();
+    assert!(told().contains("own.toml"));
+    fs::write(folder.0.path().join("own.toml"), "[[quotas]]\n").unwrap();
+    let told = told();
+    assert!(
+        told.contains("`catalog.slices`") && told.contains("own.toml") && told.contains("quotas"),
+        "{told}"
+    );
+    assert!(!told.contains('\n'), "{told}");
+}
+
+#[test]
+fn a_sink_of_the_audit_is_named_by_its_section_and_its_secret_may_stand_in_a_file() {
+    let folder = Folder::with(&format!(
+        "{LEAST}[audit]\nretention-days = 400\n[audit.webhook.siem]\nurl = \"https://siem.example.com\"\n\
+         [audit.json-lines.archive]\npath = \"audit.jsonl\"\n"
+    ));
+    let secret = folder.0.path().join("secret");
+    fs::write(&secret, "whsec_s3cret\n").unwrap();
+    let variable = ("CHANCERY_AUDIT__WEBHOOK__SIEM__SECRET_FILE", secret.to_str().unwrap());
+    let config = folder.load(&[variable]).unwrap();
+    assert_eq!(config.audit.webhook["siem"].secret.expose_secret(), "whsec_s3cret");
+    assert_eq!(config.audit.json_lines["archive"].path, folder.0.path().join("audit.jsonl"));
+    assert_eq!(config.audit.retention_days.map(std::num::NonZeroU32::get), Some(400));
+    assert!(!format!("{config:?}").contains("s3cret"));
+
+    let lacking = folder.load(&[]).unwrap_err().to_string();
+    assert!(lacking.contains("secret") && lacking.contains("chancery.toml"), "{lacking}");
+}
+
+#[test]
+fn nothing_leaves_the_machine_unless_it_is_stated() {
+    let folder = Folder::with(LEAST);
+    assert!(folder.load(&[]).unwrap().telemetry.otlp.is_none());
+    let stated = folder.load(&[("CHANCERY_TELEMETRY__OTLP__ENDPOINT", "http://localhost:4318")]).unwrap();
+    let otlp = stated.telemetry.otlp.unwrap();
+    assert!(otlp.traces && otlp.metrics && otlp.logs && otlp.interval_seconds.get() == 10);
 }

@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use kernel::{CorrelationId, InvalidText};
 
-use crate::{failure::Failure, router::Mounted};
+use crate::{Measure, failure::Failure, router::Mounted};
 
 pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
@@ -40,6 +40,7 @@ impl Arrival {
 
 /// Stands around everything.
 pub(crate) async fn edge(State(mounted): State<Arc<Mounted>>, request: Request, next: Next) -> Response {
+    let mut measured = Measured::begin(&*mounted.api.metrics);
     let fresh = || CorrelationId::from(mounted.api.ambient.uuid());
     let (correlation, response) = match text(request.headers(), &CORRELATION_ID, CorrelationId::parse) {
         Err(failure) => (fresh(), failure.into_response()),
@@ -52,12 +53,32 @@ pub(crate) async fn edge(State(mounted): State<Arc<Mounted>>, request: Request, 
         Some(failure) => failure.write(response, &correlation),
         None => response,
     };
+    measured.status = Some(response.status().as_u16());
     let headers = response.headers_mut();
     let id = HeaderValue::from_str(correlation.as_str()).expect("a correlation id is visible ASCII");
     headers.insert(CORRELATION_ID, id);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// A request that is being answered. Dropped without a status, its caller went away.
+struct Measured<'m> {
+    metrics: &'m dyn Measure,
+    status: Option<u16>,
+}
+
+impl<'m> Measured<'m> {
+    fn begin(metrics: &'m dyn Measure) -> Self {
+        metrics.began();
+        Self { metrics, status: None }
+    }
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        self.metrics.ended(self.status);
+    }
 }
 
 async fn run(mounted: &Mounted, correlation: CorrelationId, mut request: Request, next: Next) -> Response {

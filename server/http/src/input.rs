@@ -133,12 +133,31 @@ pub(crate) async fn read(
         let message = "the body is not declared as `application/json`";
         return Err(Failure::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let mut value = serde_json::from_slice(&bytes).map_err(|error| {
         let message = format!("the body is not JSON: {error}");
         Failure::new("malformed_json", Category::Validation, message)
             .with("line", error.line())
             .with("column", error.column())
-    })
+    })?;
+    whole_numbers(&mut value);
+    Ok(value)
+}
+
+/// `2.0` is an integer to JSON Schema (draft 2020-12, 6.1.1), and so to whoever reads ours.
+fn whole_numbers(value: &mut Value) {
+    /// Beyond it not every integer is a float.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT);
+            if let Some(whole) = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *value = Value::from(whole);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(members) => members.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
 }
 
 /// `application/json` or `application/…+json`, with any parameters.

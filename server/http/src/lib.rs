@@ -177,4 +177,10 @@ pub trait Ready: Send + Sync + 'static {
 pub trait Measure: Send + Sync + 'static {
     /// All of it as it is now, as the text of `OpenMetrics` 1.0.0. Nothing in it is a secret, or a text of a request.
     fn text(&self) -> Result<String, fmt::Error>;
+
+    /// A request came in.
+    fn began(&self) {}
+
+    /// It was answered with a status, or with nothing, because its caller went away.
+    fn ended(&self, _status: Option<u16>) {}
 }

@@ -24,7 +24,7 @@ pub(crate) fn document(commands: &BTreeMap<&'static str, Exposed>, routes: &Rout
         hoist(&format!("{id}.output"), command.contract.output(), &mut schemas);
         let input = Input::of(command, &schemas);
         let operation = operation(command, id, Vec::new(), Some(input.body(&[])));
-        paths.insert(format!("/api/commands/{id}"), json!({ "post": operation }));
+        paths.insert(format!("/api/commands/{id}"), json!({ "get": shown(id), "post": operation }));
     }
     for methods in routes.values() {
         // Parameters of one path have one name here: the first route's.
@@ -48,6 +48,28 @@ pub(crate) fn document(commands: &BTreeMap<&'static str, Exposed>, routes: &Rout
                 "session": { "type": "apiKey", "in": "cookie", "name": SESSION_COOKIE },
                 "csrf": { "type": "apiKey", "in": "header", "name": CSRF_TOKEN.as_str() },
             },
+        },
+    })
+}
+
+/// What a command takes and answers, for whoever may run it.
+fn shown(id: &str) -> Value {
+    let described = json!({
+        "type": "object",
+        "required": ["id", "summary", "routes", "input", "output"],
+        "properties": { "id": { "const": id }, "summary": { "type": "string" }, "routes": { "type": "array" } },
+    });
+    let content = json!({ "application/json": { "schema": described } });
+    let correlation = json!({ "$ref": "#/components/parameters/CorrelationId" });
+    json!({
+        "operationId": format!("{id}.0"),
+        "summary": "Show this command: its routes, and the schemas of its input and output",
+        "tags": ["commands"],
+        "security": [{}, { "bearer": [] }],
+        "parameters": [correlation],
+        "responses": {
+            "200": { "description": "The command.", "content": content },
+            "default": { "$ref": "#/components/responses/OTHER" },
         },
     })
 }
@@ -217,12 +239,17 @@ fn responses() -> Value {
 }
 
 fn parameters() -> Value {
-    let parameter = |place: &str, name: &str, description: &str| json!({ "name": name, "in": place, "description": description, "schema": { "type": "string" } });
+    let parameter = |place: &str, name: &str, description: &str, pattern: &str| {
+        let schema = json!({ "type": "string", "pattern": pattern });
+        json!({ "name": name, "in": place, "description": description, "schema": schema })
+    };
+    // A malformed `traceparent` is no error, as the standard says.
+    let anything = ".*";
     json!({
-        "Tenant": parameter("query", "tenant", "The slug of the tenant to act for; needs the permission `tenants.act`."),
-        "IdempotencyKey": parameter("header", "Idempotency-Key", "Calls with the same key are the same call."),
-        "CorrelationId": parameter("header", "x-correlation-id", "Ties together what this request causes; in every answer."),
-        "Traceparent": parameter("header", "traceparent", "The trace of W3C Trace Context that the call belongs to."),
+        "Tenant": parameter("query", "tenant", "The slug of the tenant to act for; needs the permission `tenants.act`.", "^(?!.*--)[a-z][a-z0-9-]{0,62}$"),
+        "IdempotencyKey": parameter("header", "Idempotency-Key", "Calls with the same key are the same call.", "^[!-~]{1,255}$"),
+        "CorrelationId": parameter("header", "x-correlation-id", "Ties together what this request causes; in every answer.", "^[!-~]{1,128}$"),
+        "Traceparent": parameter("header", "traceparent", "The trace of W3C Trace Context that the call belongs to.", anything),
     })
 }
 

@@ -21,6 +21,7 @@ fn check(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
     let config = crate::load(file)?;
     crate::log_filter(&config)?;
     wire::license_sources(&config, &wire::inventory(Some(&config))?.1)?;
+    crate::sinks::Sinks::of(&config)?;
     let facts = facts(file, &config);
     if json {
         print::json(&facts)?;

@@ -20,14 +20,13 @@ pub(crate) async fn run(args: &Explain) -> anyhow::Result<()> {
         print::text(reason.page())?;
         return Ok(());
     }
-    let view = match crate::load_if_named(&args.config)? {
-        Some(config) => configured(args, &config, Ambient::system().now()).await?,
-        None => {
-            anyhow::ensure!(args.tenant.is_none(), "a tenant is known to a database: name a configuration");
-            eprintln!("note: no configuration is named, so this is explained without a license");
-            let deciding = wire::deciding(None, &RunningLicense::unenforced())?;
-            explain(&deciding, &args.subject, None)?
-        }
+    let view = if let Some(config) = crate::load_if_named(&args.config)? {
+        configured(args, &config, Ambient::system().now()).await?
+    } else {
+        anyhow::ensure!(args.tenant.is_none(), "a tenant is known to a database: name a configuration");
+        eprintln!("note: no configuration is named, so this is explained without a license");
+        let deciding = wire::deciding(None, &RunningLicense::unenforced())?;
+        explain(&deciding, &args.subject, None)?
     };
     let view = if args.redacted { view.redacted() } else { view };
     if args.json {
@@ -41,12 +40,11 @@ pub(crate) async fn run(args: &Explain) -> anyhow::Result<()> {
 /// As the server of this configuration would decide.
 async fn configured(args: &Explain, config: &Config, now: Timestamp) -> anyhow::Result<ExplanationView> {
     let store = wire::look_at_store(config).await;
-    let license = match &args.license {
-        Some(file) => candidate(config, file, now)?,
-        None => {
-            let sources = wire::license_sources(config, &wire::inventory(Some(config))?.1)?;
-            wire::look_at_license(sources, store.as_ref(), now).await
-        }
+    let license = if let Some(file) = &args.license {
+        candidate(config, file, now)?
+    } else {
+        let sources = wire::license_sources(config, &wire::inventory(Some(config))?.1)?;
+        wire::look_at_license(sources, store.as_ref(), now).await
     };
     let deciding = wire::deciding(Some(config), &license)?;
     wire::look_at_entitlements(&deciding, store.as_ref(), now).await;
@@ -63,8 +61,8 @@ async fn configured(args: &Explain, config: &Config, now: Timestamp) -> anyhow::
 async fn tenant(slug: &str, store: Result<&Store, &anyhow::Error>) -> anyhow::Result<TenantId> {
     let store = store.map_err(|error| anyhow::anyhow!("failed to look up tenant `{slug}`: {error:#}"))?;
     let parsed: Slug = slug.parse()?;
-    let found = tenancy::tenant_by_slug(store, &parsed).await?;
-    found.map(|tenant| tenant.id).with_context(|| format!("there is no tenant `{slug}`"))
+    let found = tenancy::customer_tenant(store, &parsed).await?.map(|tenant| tenant.id);
+    found.with_context(|| format!("there is no tenant `{slug}`"))
 }
 
 fn explain(deciding: &Deciding, command: &str, tenant: Option<TenantId>) -> anyhow::Result<ExplanationView> {

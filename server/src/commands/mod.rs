@@ -1,5 +1,6 @@
 //! The operators' commands: one file each, named by the verb.
 
+pub(crate) mod audit;
 pub(crate) mod config;
 pub(crate) mod coverage;
 pub(crate) mod doctor;

@@ -1,4 +1,10 @@
+use std::{collections::HashSet, fmt};
+
 use envelope::{Claims, EnvelopeError, VerifiedLicense};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::Value;
 
 use crate::{
@@ -32,6 +38,7 @@ pub(crate) fn judge(input: &[u8]) {
 fn is_what_was_signed(license: &VerifiedLicense, payload: &[u8]) {
     let claims = license.claims();
     let signed: Value = serde_json::from_slice(payload).expect("claims that open are JSON");
+    assert!(serde_json::from_slice::<EachOnce>(payload).is_ok(), "two readers cannot take different members");
     assert_eq!(signed["schema"], "urn:chancery:license:1");
     assert_eq!(signed["licenseId"], claims.license_id.as_str());
     assert!(!claims.license_id.trim().is_empty(), "a license has a name");
@@ -48,5 +55,62 @@ fn is_what_was_signed(license: &VerifiedLicense, payload: &[u8]) {
     // Whoever reads the signed text with another reader finds the same grant.
     for member in ["products", "quotas", "features"] {
         assert_eq!(signed["grant"][member], written["grant"][member], "{member}");
+    }
+}
+
+/// JSON in which every object names a member once.
+struct EachOnce;
+
+impl<'de> Deserialize<'de> for EachOnce {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut named = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            members.next_value::<Self>()?;
+            if !named.insert(name) {
+                return Err(A::Error::custom("a member is named twice"));
+            }
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
     }
 }

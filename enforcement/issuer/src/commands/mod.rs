@@ -3,6 +3,7 @@ mod catalog;
 mod crl;
 mod inspect;
 mod issue;
+mod pages;
 mod passphrase;
 mod revoke;
 mod schema;
@@ -36,6 +37,10 @@ pub(crate) enum Command {
     Crl(crl::Crl),
     /// Print the JSON Schema of a document.
     Schema(schema::Schema),
+    /// Print the completions of this command line for a shell.
+    Completions(pages::Completions),
+    /// Write the manual pages, one for each command.
+    Manual(pages::Manual),
 }
 
 impl Command {
@@ -48,6 +53,8 @@ impl Command {
             Self::Revoke(command) => command.run(now),
             Self::Crl(command) => command.run(now),
             Self::Schema(command) => command.run(),
+            Self::Completions(command) => command.run(),
+            Self::Manual(command) => command.run(),
         }
     }
 }

@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
 use descriptors::access::{Access, Audience};
-use kernel::{Category, Contract, Cx, Dispatch, Fault, Invocation, Principal, Refusal, Registry};
+use kernel::{BoxProblem, Category, Contract, Cx, Dispatch, Fault, Principal, Refusal, Registry};
 
-use super::Answer;
-use crate::{calls::Authorized, refusal::AuthFailure};
+use super::{Answer, pass};
+use crate::{
+    calls::{Authorized, Begun},
+    refusal::AuthFailure,
+};
 
 /// Who may run it. The anonymous learn nothing below this line: they get one answer, licensed or not.
 pub(crate) struct Authorize<S> {
@@ -12,11 +15,17 @@ pub(crate) struct Authorize<S> {
     pub(crate) inner: S,
 }
 
-impl<S: Dispatch<Authorized>> Dispatch<Invocation> for Authorize<S> {
-    async fn dispatch(&self, invocation: Invocation) -> Answer {
+impl<S: Dispatch<Authorized>> Dispatch<Begun> for Authorize<S> {
+    fn dispatch(&self, call: Begun) -> impl Future<Output = Answer> + Send {
+        pass(self.admit(call), |call| self.inner.dispatch(call))
+    }
+}
+
+impl<S> Authorize<S> {
+    fn admit(&self, Begun { invocation, .. }: Begun) -> Result<Authorized, Fault<BoxProblem>> {
         let entry = self.registry.entry(invocation.command);
-        let access = entry.contract().and_then(Contract::facet::<Access>);
         if !matches!(invocation.cx.principal(), Principal::System) {
+            let access = entry.contract().and_then(Contract::facet::<Access>);
             match access.map(|access| (access, access.audience())) {
                 // A command that does not say who may run it is for nobody outside.
                 None | Some((_, Audience::Internal)) => {
@@ -26,7 +35,7 @@ impl<S: Dispatch<Authorized>> Dispatch<Invocation> for Authorize<S> {
                 Some((access, audience)) => authorize(&invocation.cx, access, audience)?,
             }
         }
-        self.inner.dispatch(Authorized(invocation)).await
+        Ok(Authorized(invocation))
     }
 }
 

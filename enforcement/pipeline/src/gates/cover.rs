@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use audit::{Event, Metadata, Outcome, Recorder};
-use kernel::{Cx, Dispatch};
+use kernel::{BoxProblem, Cx, Dispatch, Fault};
 use resolver::{Exemption, Verdict, cover};
 
-use super::Answer;
+use super::{Answer, pass};
 use crate::{
     calls::{Authorized, Covered},
     coverage::gap,
@@ -21,7 +21,13 @@ pub(crate) struct Cover<S> {
 }
 
 impl<S: Dispatch<Covered>> Dispatch<Authorized> for Cover<S> {
-    async fn dispatch(&self, Authorized(invocation): Authorized) -> Answer {
+    fn dispatch(&self, call: Authorized) -> impl Future<Output = Answer> + Send {
+        pass(self.cover(call), |call| self.inner.dispatch(call))
+    }
+}
+
+impl<S> Cover<S> {
+    fn cover(&self, Authorized(invocation): Authorized) -> Result<Covered, Fault<BoxProblem>> {
         let id = self.deciding.registry().entry(invocation.command).id().as_str();
         let described = self.deciding.described(invocation.command);
         self.deciding.gaps().watch(|| invocation.cx.now());
@@ -31,10 +37,7 @@ impl<S: Dispatch<Covered>> Dispatch<Authorized> for Cover<S> {
                 Verdict::Exempt(exemption) => {
                     let first = || self.deciding.gaps().count(invocation.command, invocation.cx.now());
                     if exemption == Exemption::WarnGap && first() {
-                        // In a task of its own: it is told once, even when this caller goes away now.
-                        let (recorder, event) =
-                            (self.recorder.clone(), gap_event(&invocation.cx, id, described));
-                        let _ = tokio::spawn(async move { recorder.record(event).await }).await;
+                        self.warn(gap_event(&invocation.cx, id, described));
                     }
                     Err(exemption)
                 }
@@ -50,7 +53,15 @@ impl<S: Dispatch<Covered>> Dispatch<Authorized> for Cover<S> {
                 Verdict::Allowed => unreachable!("covering a command never allows it"),
             },
         };
-        self.inner.dispatch(Covered { invocation, descriptor }).await
+        Ok(Covered { invocation, descriptor })
+    }
+
+    /// Tells it once, even when this caller goes away now: where there is no room, a task of its own waits for some.
+    fn warn(&self, event: Event) {
+        if let Some(event) = self.recorder.offer(event) {
+            let recorder = self.recorder.clone();
+            tokio::spawn(async move { recorder.record(event).await });
+        }
     }
 }
 

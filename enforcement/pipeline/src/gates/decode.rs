@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use kernel::{Dispatch, Registry};
+use kernel::{BoxProblem, Dispatch, Fault, Registry};
 
-use super::Answer;
+use super::{Answer, pass};
 use crate::calls::{Decoded, Entitled};
 
 /// The input becomes the command's own type. After the license, so that its fields are not probed by those who may not
@@ -13,9 +13,15 @@ pub(crate) struct Decode<S> {
 }
 
 impl<S: Dispatch<Decoded>> Dispatch<Entitled> for Decode<S> {
-    async fn dispatch(&self, mut call: Entitled) -> Answer {
+    fn dispatch(&self, call: Entitled) -> impl Future<Output = Answer> + Send {
+        pass(self.decode(call), |call| self.inner.dispatch(call))
+    }
+}
+
+impl<S> Decode<S> {
+    fn decode(&self, mut call: Entitled) -> Result<Decoded, Fault<BoxProblem>> {
         let entry = self.registry.entry(call.invocation.command);
         call.invocation.input = entry.decode(call.invocation.input)?;
-        self.inner.dispatch(Decoded(call)).await
+        Ok(Decoded(call))
     }
 }

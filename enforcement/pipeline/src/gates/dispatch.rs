@@ -7,7 +7,7 @@ use crate::calls::Funded;
 pub(crate) struct Dispatcher(pub(crate) Door);
 
 impl Dispatch<Funded> for Dispatcher {
-    async fn dispatch(&self, Funded(invocation): Funded) -> Answer {
-        self.0.dispatch(invocation).await
+    fn dispatch(&self, Funded(invocation): Funded) -> impl Future<Output = Answer> + Send {
+        self.0.dispatch(invocation)
     }
 }

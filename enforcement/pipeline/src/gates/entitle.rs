@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use kernel::Dispatch;
+use arc_swap::Guard;
+use kernel::{BoxProblem, Dispatch, Fault};
 use resolver::{Verdict, entitle};
 
-use super::Answer;
+use super::{Answer, pass};
 use crate::{
-    calls::{Covered, Entitled, Permit},
+    calls::{Counted, Covered, Entitled},
     deciding::Deciding,
     refusal,
 };
@@ -17,16 +18,26 @@ pub(crate) struct Entitle<S> {
 }
 
 impl<S: Dispatch<Entitled>> Dispatch<Covered> for Entitle<S> {
-    async fn dispatch(&self, Covered { invocation, descriptor }: Covered) -> Answer {
-        let world = self.deciding.world();
-        let permit = match descriptor {
-            Err(exemption) => Permit::Exempt(exemption),
+    fn dispatch(&self, call: Covered) -> impl Future<Output = Answer> + Send {
+        pass(self.entitle(call), |call| self.inner.dispatch(call))
+    }
+}
+
+impl<S> Entitle<S> {
+    fn entitle(&self, Covered { invocation, descriptor }: Covered) -> Result<Entitled, Fault<BoxProblem>> {
+        let (mut counted, mut told) = (None, "ALLOWED");
+        match descriptor {
+            Err(exemption) => told = exemption.as_str(),
             Ok(descriptor) => {
                 let (command, tenant) = (invocation.command, invocation.cx.tenant());
+                let world = self.deciding.world();
                 let resolve = || entitle(&self.deciding.question(command, tenant, &world), descriptor);
                 match world.verdict(command, tenant).unwrap_or_else(|| resolve().verdict) {
-                    Verdict::Allowed => Permit::Granted(descriptor),
-                    Verdict::Exempt(exemption) => Permit::Exempt(exemption),
+                    Verdict::Allowed if descriptor.quotas().is_empty() => {}
+                    Verdict::Allowed => {
+                        counted = Some(Counted { descriptor, world: Guard::into_inner(world) });
+                    }
+                    Verdict::Exempt(exemption) => told = exemption.as_str(),
                     Verdict::Denied(reason) => {
                         // The table keeps no more than the verdict; what decided is told again, for the audit.
                         let because = resolve().because.to_string();
@@ -35,14 +46,8 @@ impl<S: Dispatch<Entitled>> Dispatch<Covered> for Entitle<S> {
                     }
                 }
             }
-        };
-        tracing::Span::current().record(
-            "chancery.decision",
-            match permit {
-                Permit::Granted(_) => "ALLOWED",
-                Permit::Exempt(exemption) => exemption.as_str(),
-            },
-        );
-        self.inner.dispatch(Entitled { invocation, permit, world }).await
+        }
+        tracing::Span::current().record("chancery.decision", told);
+        Ok(Entitled { invocation, counted })
     }
 }

@@ -3,22 +3,24 @@ use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use descriptors::{
     catalog::ConsumeOn,
     denial::Reason,
-    descriptor::{LicenseDescriptor, Quota, QuotaKind},
+    descriptor::{Quota, QuotaKind},
 };
+use futures_util::future::Either;
 use jiff::Timestamp;
-use kernel::{Category, Dispatch, Fault, Input, Problem};
+use kernel::{Category, Dispatch, Fault, Input, Invocation, Problem};
 use license::Snapshot;
 use quota::{
-    CardinalityStore, Charge, MeteredStore, Period, Place, QuotaError, Reservation, Subject, TenantShare,
-    Windows,
+    CardinalityStore, Charge, MeteredStore, Period, Place, QuotaError, Reservation, Settlement, Subject,
+    TenantShare, Windows,
 };
 use resolver::Question;
 
 use super::Answer;
 use crate::{
-    calls::{Entitled, Fresh, Funded, Permit},
+    calls::{Counted, Fresh, Funded},
     deciding::Deciding,
     refusal,
+    world::World,
 };
 
 /// Reserves from tenant and platform together before the command runs, and settles after it: success commits, and
@@ -34,28 +36,33 @@ pub(crate) struct Fund<S> {
 }
 
 impl<S: Dispatch<Funded>> Dispatch<Fresh> for Fund<S> {
-    async fn dispatch(&self, Fresh(call): Fresh) -> Answer {
-        let descriptor = match call.permit {
-            Permit::Granted(descriptor) if !descriptor.quotas().is_empty() => descriptor,
-            Permit::Granted(_) | Permit::Exempt(_) => {
-                return self.inner.dispatch(Funded(call.invocation)).await;
-            }
-        };
-        let funds = match self.reserve(&call, descriptor).await {
-            Ok(funds) => funds,
-            Err(unfunded) => return Err(self.deny(&call, unfunded)),
-        };
-        match self.inner.dispatch(Funded(call.invocation)).await {
-            Err(fault) => {
-                if let Err(error) = funds.release().await {
+    fn dispatch(&self, Fresh(call): Fresh) -> impl Future<Output = Answer> + Send {
+        match call.counted {
+            None => Either::Left(self.inner.dispatch(Funded(call.invocation))),
+            Some(counted) => Either::Right(self.funded(call.invocation, counted)),
+        }
+    }
+}
+
+impl<S: Dispatch<Funded>> Fund<S> {
+    fn funded(&self, invocation: Invocation, counted: Counted) -> impl Future<Output = Answer> + Send {
+        // No `async fn`: that would keep its arguments twice. And what it takes to reserve is in a box, because every
+        // call has room for as much as the largest gate needs.
+        async move {
+            let funds = match Box::pin(self.reserve(&invocation, &counted)).await {
+                Ok(funds) => funds,
+                Err(unfunded) => return Err(self.deny(&invocation, &counted.world, unfunded)),
+            };
+            let answer = self.inner.dispatch(Funded(invocation)).await;
+            let settlement = if answer.is_ok() { Settlement::Commit } else { Settlement::Release };
+            match (funds.settle(settlement).await, answer) {
+                (Err(error), Ok(_)) => Err(Fault::Internal(Box::new(Uncharged(error)))),
+                (Err(error), fault) => {
                     // It expires by itself.
                     tracing::warn!(%error, "failed to release a reservation");
+                    fault
                 }
-                Err(fault)
-            }
-            Ok(output) => {
-                let charged = funds.commit().await;
-                charged.map(|()| output).map_err(|error| Fault::Internal(Box::new(Uncharged(error))))
+                (Ok(()), answer) => answer,
             }
         }
     }
@@ -148,18 +155,18 @@ struct Funds {
 }
 
 impl Funds {
-    /// Charges all of it. Under way at once: a caller that goes away now does not undo the charge for what has been done.
-    async fn commit(self) -> Result<(), QuotaError> {
-        let (units, places) = (self.units.map(Reservation::commit), self.places.map(Reservation::commit));
-        for settled in [units, places].into_iter().flatten() {
+    /// Charges or gives back all of it. Under way at once: a caller that goes away now does not undo the charge for what
+    /// has been done.
+    async fn settle(self, settlement: Settlement) -> Result<(), QuotaError> {
+        let settle = |held: Reservation| match settlement {
+            Settlement::Commit => held.commit(),
+            Settlement::Release => held.release(),
+        };
+        let (units, places) = (self.units.map(settle), self.places.map(settle));
+        if let Some(settled) = units {
             settled.await?;
         }
-        Ok(())
-    }
-
-    async fn release(self) -> Result<(), QuotaError> {
-        let (units, places) = (self.units.map(Reservation::release), self.places.map(Reservation::release));
-        for settled in [units, places].into_iter().flatten() {
+        if let Some(settled) = places {
             settled.await?;
         }
         Ok(())
@@ -171,16 +178,16 @@ impl<S> Fund<S> {
     /// reserved; what is left to settle by the outcome is returned.
     async fn reserve(
         &self,
-        call: &Entitled,
-        descriptor: &'static LicenseDescriptor,
+        invocation: &Invocation,
+        Counted { descriptor, world }: &Counted,
     ) -> Result<Funds, Unfunded> {
-        let cx = &call.invocation.cx;
+        let cx = &invocation.cx;
         let now = cx.now();
-        let question = self.deciding.question(call.invocation.command, cx.tenant(), &call.world);
+        let question = self.deciding.question(invocation.command, cx.tenant(), world);
         let dues = descriptor
             .quotas()
             .iter()
-            .map(|quota| self.due(*quota, &question, &call.world.snapshot, now))
+            .map(|quota| self.due(*quota, &question, &world.snapshot, now))
             .collect::<Result<Vec<_>, _>>()?;
         let weight = descriptor.cost().units().map(NonZeroU64::from);
         // A call for no tenant counts against the platform alone.
@@ -204,7 +211,7 @@ impl<S> Fund<S> {
         // Dropped when a later one is refused, what was reserved first is released: all or none.
         let units = self.take(&charges(ConsumeOn::Success), ttl, now).await?;
         let by_attempt = self.take(&charges(ConsumeOn::Attempt), ttl, now).await?;
-        let places = self.occupy(&places, &call.invocation.input, ttl, now).await?;
+        let places = self.occupy(&places, &invocation.input, ttl, now).await?;
         if let Some(by_attempt) = by_attempt {
             by_attempt.commit().await.map_err(|error| Unfunded::by(&error, weight))?;
         }
@@ -269,14 +276,11 @@ impl<S> Fund<S> {
         Ok(Due { quota, counted, tenant_limit, platform_limit })
     }
 
-    fn deny(&self, call: &Entitled, unfunded: Unfunded) -> Fault<kernel::BoxProblem> {
-        let mut denial = self.deciding.denial(
-            call.invocation.command,
-            Reason::QuotaExceeded,
-            unfunded.because,
-            &call.world.snapshot,
-        );
+    fn deny(&self, invocation: &Invocation, world: &World, unfunded: Unfunded) -> Fault<kernel::BoxProblem> {
+        let Invocation { command, cx, .. } = invocation;
+        let mut denial =
+            self.deciding.denial(*command, Reason::QuotaExceeded, unfunded.because, &world.snapshot);
         denial.resets_at = unfunded.resets_at;
-        refusal::denied(denial, &call.invocation.cx).into()
+        refusal::denied(denial, cx).into()
     }
 }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use kernel::{Dispatch, Guard, Registry};
+use kernel::{BoxProblem, Dispatch, Fault, Guard, Registry};
 
-use super::Answer;
+use super::{Answer, pass};
 use crate::calls::{Admitted, Decoded};
 
 /// The module's own policy, before anything is read from the database for the call, quota counts included.
@@ -14,12 +14,18 @@ pub(crate) struct GuardGate<S> {
 }
 
 impl<S: Dispatch<Admitted>> Dispatch<Decoded> for GuardGate<S> {
-    async fn dispatch(&self, Decoded(call): Decoded) -> Answer {
+    fn dispatch(&self, call: Decoded) -> impl Future<Output = Answer> + Send {
+        pass(self.admit(call), |call| self.inner.dispatch(call))
+    }
+}
+
+impl<S> GuardGate<S> {
+    fn admit(&self, Decoded(call): Decoded) -> Result<Admitted, Fault<BoxProblem>> {
         let invocation = &call.invocation;
         if let Some(guard) = &self.guards[invocation.command.get()] {
             let id = self.registry.entry(invocation.command).id();
             guard.admit(&invocation.cx, id, &invocation.input)?;
         }
-        self.inner.dispatch(Admitted(call)).await
+        Ok(Admitted(call))
     }
 }

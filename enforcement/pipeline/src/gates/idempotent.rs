@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use kernel::{BoxProblem, Category, CommandIndex, Dispatch, Fault, Principal, Refusal, Registry};
+use futures_util::future::Either;
+use kernel::{
+    BoxProblem, Category, CommandIndex, Dispatch, Fault, IdempotencyKey, Principal, Refusal, Registry,
+};
 use quota::{Claim, ClaimGuard, ClaimRequest, Lifetimes, OutcomeError, OutcomeStore};
 use sha2::{Digest, Sha256};
 
@@ -17,9 +20,17 @@ pub(crate) struct Idempotent<S> {
 }
 
 impl<S: Dispatch<Fresh>> Dispatch<Admitted> for Idempotent<S> {
-    async fn dispatch(&self, Admitted(call): Admitted) -> Answer {
+    fn dispatch(&self, Admitted(call): Admitted) -> impl Future<Output = Answer> + Send {
+        match call.invocation.cx.idempotency_key().cloned() {
+            None => Either::Left(self.inner.dispatch(Fresh(call))),
+            Some(key) => Either::Right(self.once(call, key)),
+        }
+    }
+}
+
+impl<S: Dispatch<Fresh>> Idempotent<S> {
+    async fn once(&self, call: Entitled, key: IdempotencyKey) -> Answer {
         let cx = &call.invocation.cx;
-        let Some(key) = cx.idempotency_key() else { return self.inner.dispatch(Fresh(call)).await };
         if matches!(cx.principal(), Principal::Anonymous) {
             // Stored answers belong to a caller; the anonymous would share theirs.
             return Err(refuse(

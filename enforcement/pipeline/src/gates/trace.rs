@@ -1,9 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::Either;
 use kernel::{Dispatch, Invocation, Registry};
 use tracing::Instrument;
 
 use super::Answer;
+use crate::calls::Begun;
 
 /// A span for every call, and a deadline: the caller's own, but none later than what claims and reservations outlive.
 pub(crate) struct Trace<S> {
@@ -12,12 +14,12 @@ pub(crate) struct Trace<S> {
     pub(crate) inner: S,
 }
 
-impl<S: Dispatch<Invocation>> Dispatch<Invocation> for Trace<S> {
-    async fn dispatch(&self, mut invocation: Invocation) -> Answer {
-        let stated = invocation.cx.deadline();
-        invocation.cx = invocation.cx.with_timeout(self.timeout);
-        if let Some(earlier) = stated.filter(|stated| Some(*stated) < invocation.cx.deadline()) {
-            invocation.cx = invocation.cx.with_deadline(earlier);
+impl<S: Dispatch<Begun>> Dispatch<Invocation> for Trace<S> {
+    fn dispatch(&self, mut invocation: Invocation) -> impl Future<Output = Answer> + Send {
+        let at = invocation.cx.now();
+        let latest = at.checked_add(self.timeout).ok();
+        if let Some(deadline) = invocation.cx.deadline().into_iter().chain(latest).min() {
+            invocation.cx = invocation.cx.with_deadline(deadline);
         }
         let id = self.registry.entry(invocation.command).id().as_str();
         let span = tracing::info_span!(
@@ -28,6 +30,8 @@ impl<S: Dispatch<Invocation>> Dispatch<Invocation> for Trace<S> {
             chancery.decision = tracing::field::Empty,
             correlation = invocation.cx.correlation().as_str(),
         );
-        self.inner.dispatch(invocation).instrument(span).await
+        let call = self.inner.dispatch(Begun { invocation, at });
+        // Where nobody subscribes, a span is worth no state.
+        if span.is_disabled() { Either::Left(call) } else { Either::Right(call.instrument(span)) }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[command("identity.actions.complete", Identity -> CompletedAction)]
-#[access(public, audited)]
+#[access(public)]
 #[license(none)]
 #[http(POST "/api/account-actions/v1/complete")]
 pub struct CompleteAction {

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[command("identity.sessions.create", Identity -> SignedIn)]
-#[access(public, audited)]
+#[access(public)]
 #[license(none)]
 #[http(POST "/api/identity/v1/sessions")]
 pub struct CreateSession {

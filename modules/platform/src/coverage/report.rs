@@ -37,7 +37,8 @@ pub struct CoverageAnswer {
     /// The report.
     #[serde(flatten)]
     pub report: CoverageReport,
-    /// What deny mode would have refused, as this replica counted it.
+    /// What deny mode would have refused since counting began, on all replicas. What another one counted is told within
+    /// half a minute.
     pub would_be_denied: WouldBeDenied,
     /// The report in the format that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,6 @@ impl Handle<ReportCoverage> for Platform {
             TextFormat::Junit => report.to_junit(),
             TextFormat::Table => report.to_table(),
         });
-        Ok(CoverageAnswer { report, would_be_denied: deciding.would_be_denied(), text })
+        Ok(CoverageAnswer { report, would_be_denied: self.gap_log.told().await?, text })
     }
 }

@@ -12,7 +12,7 @@ use crate::{Setup, SetupError};
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[command("setup.license.import", Setup -> InstallResult)]
-#[access(public, audited)]
+#[access(public)]
 #[license(none)]
 #[http(POST "/api/platform/setup/v1/license/import")]
 pub struct ImportSetupLicense {

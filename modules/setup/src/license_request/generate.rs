@@ -10,7 +10,7 @@ use crate::{Setup, SetupError};
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("setup.license-request.generate", Setup -> MadeRequest)]
-#[access(public, audited)]
+#[access(public)]
 #[license(none)]
 #[http(POST "/api/platform/setup/v1/license-request/generate")]
 pub struct GenerateSetupRequest {

@@ -10,7 +10,7 @@ use crate::{MAX_DRAFT_BYTES, Setup, SetupError};
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("setup.onboarding.save", Setup -> OnboardingState)]
-#[access(public, audited)]
+#[access(public)]
 #[license(none)]
 #[http(PUT "/api/platform/setup/v1/onboarding/state")]
 pub struct SaveOnboarding {

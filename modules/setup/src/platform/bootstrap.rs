@@ -21,7 +21,7 @@ use crate::{LEASE, Setup, SetupError};
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("setup.platform.bootstrap", Setup -> Bootstrapped)]
-#[access(public, audited)]
+#[access(public)]
 #[license(none)]
 #[http(POST "/api/platform/setup/v1/bootstrap")]
 pub struct Bootstrap {

@@ -3,8 +3,8 @@
 use sdk::{prelude::*, store::sqlx};
 
 use crate::{
-    CUSTOM_DOMAINS, Challenge, DomainKind, DomainName, TENANTS_WRITE, Tenancy, TenancyError, TenantDomain, domain,
-    tenant::truncated,
+    CUSTOM_DOMAINS, Challenge, DomainKind, DomainName, TENANTS_WRITE, Tenancy, TenancyError, TenantDomain,
+    domain, tenant::truncated,
 };
 
 /// How many domains a tenant may have.
@@ -28,7 +28,8 @@ pub struct AddDomain {
 impl Handle<AddDomain> for Tenancy {
     async fn handle(&self, cx: &Cx, command: AddDomain) -> Result<TenantDomain, TenancyError> {
         let tenant = self.reached(cx, command.tenant_id).await?;
-        let ours = self.settings.own_hosts.iter().any(|host| host.eq_ignore_ascii_case(command.domain.as_str()));
+        let ours =
+            self.settings.own_hosts.iter().any(|host| host.eq_ignore_ascii_case(command.domain.as_str()));
         let platform = self.settings.platform_domain.as_ref();
         if ours || platform.is_some_and(|platform| command.domain.is_within(platform)) {
             return Err(TenancyError::DomainNotAllowed(command.domain));

@@ -26,7 +26,10 @@ impl Handle<VerifyDomain> for Tenancy {
         let found = domain::find(self.store.reader(), tenant.id, &command.domain).await?;
         let Some(challenge) = found.challenge else { return Ok(found) };
         let texts = self.settings.txt.lookup(&challenge.name).await.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the records of a domain were not looked up");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the records of a domain were not looked up"
+            );
             TenancyError::NameServers(challenge.name.clone())
         })?;
         if !texts.contains(&challenge.value) {

@@ -3,8 +3,8 @@
 use sdk::prelude::*;
 
 use crate::{
-    ONBOARDING, ROOT_TENANTS, Slug, Source, TENANT_DEPTH, TENANTS_WRITE, TOTAL_TENANTS, Tenancy, TenancyError,
-    Tenant, Text,
+    ONBOARDING, ROOT_TENANTS, Slug, Source, TENANT_DEPTH, TENANTS_WRITE, TOTAL_TENANTS, Tenancy,
+    TenancyError, Tenant, Text,
     registration::{Wanted, source},
 };
 

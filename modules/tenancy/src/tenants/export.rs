@@ -27,9 +27,10 @@ pub struct TenantRegister {
 impl Handle<ExportTenants> for Tenancy {
     async fn handle(&self, cx: &Cx, _command: ExportTenants) -> Result<TenantRegister, TenancyError> {
         self.for_operators(cx)?;
-        let rows = sqlx::query("SELECT * FROM tenancy_tenant WHERE system = 0 AND deleted_at IS NULL ORDER BY slug")
-            .fetch_all(self.store.reader())
-            .await?;
+        let rows =
+            sqlx::query("SELECT * FROM tenancy_tenant WHERE system = 0 AND deleted_at IS NULL ORDER BY slug")
+                .fetch_all(self.store.reader())
+                .await?;
         let tenants = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(TenantRegister { exported_at: cx.now(), tenants })
     }

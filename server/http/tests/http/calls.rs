@@ -70,6 +70,9 @@ async fn the_fields_of_a_post_route_come_from_path_and_body() {
     assert_eq!(written["replies"][0]["text"], "hi");
     let alike = write("POST", "/demo/books/7/notes").json(&json!({ "text": "a", "shelf": 7 })).answer().await;
     assert_eq!(alike.ok()["text"], "7: a", "a field may be given twice, if alike");
+    let whole =
+        write("POST", "/demo/books/7/notes").json(&json!({ "text": "a", "shelf": 7.0 })).answer().await;
+    assert_eq!(whole.ok()["text"], "7: a", "a number without a fraction is an integer");
     let decoded = write("PUT", "/demo/books/7/notes/a%20b%2Fc").answer().await;
     assert_eq!(decoded.ok()["text"], "7: a b/c");
 }

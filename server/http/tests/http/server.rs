@@ -3,9 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chancery_http::{
-    Api, Authenticate, BoxFuture, Credential, DenialStatus, Limits, Measure, Openings, Ready, ResolveTenant, ResolvedTenant,
-    Standing,
-    TENANTS_ACT, Unavailable,
+    Api, Authenticate, BoxFuture, Credential, DenialStatus, Limits, Measure, Openings, Ready, ResolveTenant,
+    ResolvedTenant, Standing, TENANTS_ACT, Unavailable,
 };
 use kernel::{Ambient, Authenticated, Bus, CommandId, Commands, Modules, Principal, Registry, TenantId};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::HeaderMap};

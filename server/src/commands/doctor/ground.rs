@@ -6,7 +6,7 @@ use license::Sources;
 use store::{Engine, Store, StoreError};
 
 use super::{Finding, Found, Trouble};
-use crate::wire;
+use crate::{Program, wire};
 
 pub(super) fn configuration(file: &ConfigFile) -> Finding<(Config, Sources)> {
     let mend = "set the named key right; `chancery config check` repeats this, `chancery config schema` lists \
@@ -42,8 +42,8 @@ pub(super) async fn database(config: &Config) -> Finding<Store> {
     }
 }
 
-pub(super) async fn schema(store: &Store) -> Finding<()> {
-    match store.pending(&wire::migrations()).await {
+pub(super) async fn schema(program: &Program, store: &Store) -> Finding<()> {
+    match store.pending(&program.migrations()).await {
         Ok(pending) if pending.is_empty() => Ok(Found::that("up to date")),
         Ok(pending) => {
             let what = format!("{} migrations are outstanding", pending.len());

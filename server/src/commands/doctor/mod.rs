@@ -9,7 +9,7 @@ use cli::{Doctor, print};
 use kernel::Ambient;
 use serde::Serialize;
 
-use crate::wire;
+use crate::{Program, wire};
 
 /// Every check, in the order in which they are made.
 const CHECKS: [&str; 25] = [
@@ -41,10 +41,10 @@ const CHECKS: [&str; 25] = [
 ];
 
 /// Carries it out. `false` when something does not hold.
-pub(crate) async fn run(args: &Doctor) -> anyhow::Result<bool> {
+pub(crate) async fn run(program: &Program, args: &Doctor) -> anyhow::Result<bool> {
     let mut report = Report { ok: true, checks: Vec::new() };
     // The first that fails has ended it, and stands in the report.
-    let _ = examine(args, &mut report).await;
+    let _ = examine(program, args, &mut report).await;
     report.finish();
     if args.json {
         print::json(&report)?;
@@ -54,10 +54,10 @@ pub(crate) async fn run(args: &Doctor) -> anyhow::Result<bool> {
     Ok(report.ok)
 }
 
-async fn examine(args: &Doctor, report: &mut Report) -> Result<(), Stopped> {
+async fn examine(program: &Program, args: &Doctor, report: &mut Report) -> Result<(), Stopped> {
     let (config, sources) = report.note("configuration", ground::configuration(&args.config))?;
     let store = report.note("database", ground::database(&config).await)?;
-    let outcome = ground::schema(&store).await;
+    let outcome = ground::schema(program, &store).await;
     report.note("schema", outcome)?;
 
     let now = Ambient::system().now();

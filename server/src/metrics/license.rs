@@ -1,55 +1,19 @@
-//! What is measured, in the text that Prometheus reads. Each source of numbers is a collector that is asked at the scrape,
-//! so nothing has to be kept up to date.
-
-mod coverage;
-mod quotas;
-
 use std::fmt;
 
 use descriptors::grant::LicenseStatus;
-use http_api::Measure;
 use kernel::Ambient;
 use license::RunningLicense;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
-    registry::Registry,
 };
 
-pub(crate) use coverage::CoverageGaps;
-pub(crate) use quotas::QuotaUse;
-
-/// Everything that is measured.
-pub(crate) struct Metrics(Registry);
-
-impl Metrics {
-    /// Of a program that runs under this license.
-    pub(crate) fn of(license: RunningLicense, ambient: Ambient) -> Self {
-        let mut registry = Registry::with_prefix("chancery");
-        registry.register_collector(Box::new(LicenseCollector { license, ambient }));
-        Self(registry)
-    }
-
-    /// And by this collector.
-    pub(crate) fn with(mut self, collector: impl Collector) -> Self {
-        self.0.register_collector(Box::new(collector));
-        self
-    }
-}
-
-impl Measure for Metrics {
-    fn text(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        encode(&mut text, &self.0)?;
-        Ok(text)
-    }
-}
-
+/// How the license stands.
 #[derive(Debug)]
-struct LicenseCollector {
-    license: RunningLicense,
-    ambient: Ambient,
+pub(super) struct LicenseCollector {
+    pub(super) license: RunningLicense,
+    pub(super) ambient: Ambient,
 }
 
 /// Every status there is, so that a series does not vanish when the status changes.

@@ -1,0 +1,3 @@
+//! Books.
+
+pub mod add;

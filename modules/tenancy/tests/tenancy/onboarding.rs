@@ -1,0 +1,210 @@
+//! Who may add to the tree.
+
+use chancery_tenancy::{
+    ConfigFacts, LicenseFacts, OnboardingToggles, ROOT_TENANTS, RuntimeFacts, SUBTENANTS, Source,
+    TenancyError, availability,
+    onboarding::{show::ShowOnboarding, update::UpdateOnboarding},
+    tenants::register::RegisterTenant,
+};
+use sdk::kernel::{Fault, TenantId};
+use serde_json::json;
+use testkit::{Reason, reason};
+
+use crate::support::{bootstrapping_only, child, code, create, deployment};
+
+fn register(slug: &str, parent_tenant_id: Option<TenantId>, source: Source) -> RegisterTenant {
+    RegisterTenant { slug: slug.parse().unwrap(), name: None, parent_tenant_id, source }
+}
+
+fn refused(fault: &Fault<TenancyError>) -> Option<&str> {
+    match fault {
+        Fault::Refused(refusal) => Some(refusal.code),
+        Fault::Failed(TenancyError::Refused(refusal)) => Some(refusal.code),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn the_policy_is_changed_in_part_and_shown_whole() {
+    let it = deployment(|_| {}).start().await;
+    let shipped = it.testkit.run(ShowOnboarding {}).await.unwrap();
+    let OnboardingToggles { root_tenant_creation_enabled, self_signup_enabled, updated_at, .. } = shipped;
+    assert_eq!((root_tenant_creation_enabled, self_signup_enabled, updated_at), (true, false, None));
+
+    let changed = it.decide(UpdateOnboarding { self_signup_enabled: Some(true), ..Default::default() }).await;
+    assert_eq!(
+        changed,
+        OnboardingToggles { self_signup_enabled: true, updated_at: Some(it.testkit.now()), ..shipped }
+    );
+    assert_eq!(it.testkit.run(ShowOnboarding {}).await.unwrap(), changed);
+    assert_eq!(it.decide(UpdateOnboarding::default()).await, changed);
+
+    let elsewhere = it.by(Some(it.root("acme").await.id));
+    let fault = it.testkit.run_in(elsewhere.clone(), UpdateOnboarding::default()).await.unwrap_err();
+    assert_eq!(code(fault), "operators_only");
+    assert_eq!(code(it.testkit.run_in(elsewhere, ShowOnboarding {}).await.unwrap_err()), "operators_only");
+}
+
+#[tokio::test]
+async fn a_switch_decides_for_every_source() {
+    let it = deployment(|_| {}).with(|testkit| testkit.featuring(SUBTENANTS)).start().await;
+    let acme = it.root("acme").await;
+    let itself = |wanted| it.testkit.run_in(it.by_itself(), wanted);
+
+    it.decide(UpdateOnboarding { root_tenant_creation_enabled: Some(false), ..Default::default() }).await;
+    assert_eq!(refused(&it.testkit.run(create("one")).await.unwrap_err()), Some("onboarding_refused"));
+    it.testkit.run(child(&acme, "by-operator")).await.unwrap();
+    itself(register("bootstrap", None, Source::Bootstrap)).await.unwrap();
+    for parent in [None, Some(acme.id)] {
+        let fault = itself(register("signup", parent, Source::SelfSignup)).await.unwrap_err();
+        assert_eq!(refused(&fault), Some("onboarding_refused"));
+    }
+
+    it.decide(UpdateOnboarding { self_signup_enabled: Some(true), ..Default::default() }).await;
+    itself(register("signup", None, Source::SelfSignup)).await.unwrap();
+    let fault = itself(register("beneath", Some(acme.id), Source::SelfSignup)).await.unwrap_err();
+    assert_eq!(refused(&fault), Some("onboarding_refused"));
+
+    let by_admin = || it.testkit.run_in(it.by(Some(acme.id)), child(&acme, "by-admin"));
+    assert_eq!(refused(&by_admin().await.unwrap_err()), Some("onboarding_refused"));
+    it.decide(UpdateOnboarding { subtenant_signup_enabled: Some(true), ..Default::default() }).await;
+    assert_eq!(
+        itself(register("beneath", Some(acme.id), Source::SelfSignup)).await.unwrap().parent,
+        Some(acme.id)
+    );
+    let branch = by_admin().await.unwrap();
+    let beneath_another = it.testkit.run_in(it.by(Some(acme.id)), child(&branch, "twig")).await;
+    assert_eq!(refused(&beneath_another.unwrap_err()), Some("onboarding_refused"), "only directly beneath");
+}
+
+#[tokio::test]
+async fn the_license_and_the_quotas_apply_to_what_signup_and_setup_register() {
+    let it = deployment(|_| {}).with(|testkit| testkit.limiting(ROOT_TENANTS, 1)).start().await;
+    let acme = it.testkit.run_in(it.by_itself(), register("acme", None, Source::Bootstrap)).await.unwrap();
+    let fault =
+        it.testkit.run_in(it.by_itself(), register("more", None, Source::Bootstrap)).await.unwrap_err();
+    assert_eq!(refused(&fault), Some("quota_exceeded"));
+    let beneath = register("beneath", Some(acme.id), Source::Bootstrap);
+    let fault = it.testkit.run_in(it.by_itself(), beneath).await.unwrap_err();
+    assert_eq!(refused(&fault), Some("feature_requires_paid_license"));
+    assert_eq!(
+        code(it.testkit.run_in(it.by_itself(), register("acme", None, Source::Bootstrap)).await.unwrap_err()),
+        "quota_exceeded"
+    );
+}
+
+#[tokio::test]
+async fn no_body_says_on_whose_wish_and_nobody_outside_calls_for_the_signup() {
+    let it = deployment(|_| {}).start().await;
+    it.decide(UpdateOnboarding { root_tenant_creation_enabled: Some(false), ..Default::default() }).await;
+    let body = json!({ "slug": "acme", "source": "BOOTSTRAP" });
+    let fault = it.testkit.run_json("tenancy.tenants.create", body.clone()).await.unwrap_err();
+    assert_eq!(fault.code(), "invalid_input");
+    let fault = it.testkit.run_json("tenancy.tenants.register", body).await.unwrap_err();
+    assert_eq!(fault.code(), "unknown_command");
+    for field in ["status", "system", "tenantId", "createdBy", "depth", "parentTenantId"] {
+        let body = json!({ "slug": "acme", field: "x" });
+        let fault = it.testkit.run_json("tenancy.tenants.create", body).await.unwrap_err();
+        assert_eq!(fault.code(), "invalid_input", "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_onboarding_policy_tells_nothing_of_existing_tenants() {
+    let it = deployment(|_| {}).start().await;
+    it.root("acme").await;
+    let stranger = || it.by(None);
+    let taken = it.testkit.run_in(stranger(), create("acme")).await.unwrap_err();
+    let free = it.testkit.run_in(stranger(), create("free")).await.unwrap_err();
+    assert_eq!(taken.to_string(), free.to_string());
+    assert_eq!((refused(&taken), refused(&free)), (Some("onboarding_refused"), Some("onboarding_refused")));
+}
+
+#[tokio::test]
+async fn the_default_policy_accepts_only_what_the_process_itself_registers() {
+    let it = bootstrapping_only().start().await;
+    assert_eq!(refused(&it.testkit.run(create("acme")).await.unwrap_err()), Some("onboarding_refused"));
+    let fault =
+        it.testkit.run_in(it.by_itself(), register("acme", None, Source::SelfSignup)).await.unwrap_err();
+    assert_eq!(refused(&fault), Some("onboarding_refused"));
+    it.testkit.run_in(it.by_itself(), register("acme", None, Source::Bootstrap)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_policy_comes_before_the_quotas() {
+    let it = deployment(|_| {}).with(|testkit| testkit.limiting(ROOT_TENANTS, 0)).start().await;
+    let fault = it.testkit.run_in(it.by(None), create("acme")).await.unwrap_err();
+    assert_eq!(refused(&fault), Some("onboarding_refused"));
+    assert_eq!(reason(&it.testkit.run(create("acme")).await.unwrap_err()), Some(Reason::QuotaExceeded));
+}
+
+/// Each line is what is missing, and what that does to each way. `BLESS=1` writes it anew.
+#[test]
+fn the_availability_matrix_is_the_one_in_the_golden_file() {
+    let open = OnboardingToggles {
+        root_tenant_creation_enabled: true,
+        admin_invite_enabled: true,
+        self_signup_enabled: true,
+        subtenant_signup_enabled: true,
+        require_approval_for_self_signup: true,
+        updated_at: None,
+    };
+    let license = LicenseFacts { usable: true, self_signup: true, subtenants: true };
+    let config = ConfigFacts { toggles: open.clone(), email: true, challenge_verifier: true };
+    let runtime = RuntimeFacts { application_tenant: true, email: true };
+    let closed = OnboardingToggles {
+        root_tenant_creation_enabled: false,
+        admin_invite_enabled: false,
+        self_signup_enabled: false,
+        subtenant_signup_enabled: false,
+        ..open
+    };
+    let no_license = LicenseFacts { usable: false, self_signup: false, subtenants: false };
+    let plain = LicenseFacts { self_signup: false, subtenants: false, ..license };
+    let no_config = ConfigFacts { toggles: closed.clone(), email: false, challenge_verifier: false };
+    let no_runtime = RuntimeFacts { application_tenant: false, email: false };
+    let with = |toggles: OnboardingToggles| ConfigFacts { toggles, ..config.clone() };
+    let cases = [
+        ("nothing", license, config.clone(), runtime),
+        ("the license", no_license, config.clone(), runtime),
+        ("both features", plain, config.clone(), runtime),
+        ("self-signup", LicenseFacts { self_signup: false, ..license }, config.clone(), runtime),
+        ("subtenants", LicenseFacts { subtenants: false, ..license }, config.clone(), runtime),
+        ("every switch", license, with(closed), runtime),
+        ("e-mail", license, ConfigFacts { email: false, ..config.clone() }, runtime),
+        ("a verifier", license, ConfigFacts { challenge_verifier: false, ..config.clone() }, runtime),
+        ("delivery", license, config.clone(), RuntimeFacts { email: false, ..runtime }),
+        (
+            "the application tenant",
+            license,
+            config.clone(),
+            RuntimeFacts { application_tenant: false, ..runtime },
+        ),
+        ("features and configuration", plain, no_config.clone(), runtime),
+        ("configuration and runtime", license, no_config.clone(), no_runtime),
+        ("everything", no_license, no_config, no_runtime),
+    ];
+    let mut table = String::new();
+    for (missing, license, config, runtime) in cases {
+        let told = availability(&license, &config, &runtime);
+        table += &format!("without {missing}\n");
+        for (way, route) in [
+            ("applicationTenant", told.application_tenant),
+            ("rootTenantCreation", told.root_tenant_creation),
+            ("adminInvite", told.admin_invite),
+            ("selfSignup", told.self_signup),
+            ("subtenants", told.subtenants),
+        ] {
+            assert_eq!(route.enabled, route.reason.is_none());
+            table += &format!("  {way:<18}  {}\n", route.reason.as_deref().unwrap_or("enabled"));
+        }
+        let email = told.email;
+        table += &format!("  {:<18}  configured {}, healthy {}\n", "email", email.configured, email.healthy);
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/availability.txt");
+    #[expect(clippy::disallowed_methods, reason = "a test run is told to bless by its environment")]
+    if std::env::var("BLESS").is_ok() {
+        std::fs::write(path, &table).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), table);
+}

@@ -1,0 +1,92 @@
+//! `[audit]`: how long events are kept, and where they go beside the database.
+
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+};
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+/// `[audit]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Audit {
+    /// How many days events are kept in the database. Not stated, they are kept for good.
+    pub retention_days: Option<NonZeroU32>,
+    /// Files of one JSON object per line, by a name of your own: `[audit.json-lines.archive]`.
+    pub json_lines: BTreeMap<String, JsonLinesSink>,
+    /// Addresses that are sent each event, signed as Standard Webhooks has it: `[audit.webhook.siem]`.
+    pub webhook: BTreeMap<String, WebhookSink>,
+    /// Receivers of syslog over TLS: `[audit.syslog.siem]`.
+    pub syslog: BTreeMap<String, SyslogSink>,
+    /// Collectors of OpenTelemetry logs: `[audit.otlp.siem]`.
+    pub otlp: BTreeMap<String, OtlpSink>,
+}
+
+/// `[audit.json-lines.NAME]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct JsonLinesSink {
+    /// The file.
+    #[schemars(extend("format" = "path"))]
+    pub path: PathBuf,
+    /// A file of at least so many bytes is set aside.
+    #[serde(default = "size")]
+    pub size: NonZeroU64,
+    /// How many files that were set aside are kept.
+    #[serde(default = "kept")]
+    pub kept: u32,
+}
+
+/// `[audit.webhook.NAME]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WebhookSink {
+    /// The address. It may hold a secret.
+    #[schemars(with = "String", extend("writeOnly" = true))]
+    pub url: SecretString,
+    /// What events are signed with: `whsec_` and the base64 of 24 to 64 bytes.
+    #[schemars(with = "String", extend("writeOnly" = true))]
+    pub secret: SecretString,
+}
+
+/// `[audit.syslog.NAME]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SyslogSink {
+    /// `host:port`; the port of syslog over TLS is 6514.
+    pub address: String,
+    /// The authority that signed the receiver's certificate, in PEM. Not stated, those the operating system knows.
+    #[schemars(extend("format" = "path"))]
+    pub ca_path: Option<PathBuf>,
+    /// Our certificate, in PEM, where the receiver asks for one.
+    #[schemars(extend("format" = "path"))]
+    pub certificate_path: Option<PathBuf>,
+    /// Its key, in PEM (PKCS #8).
+    #[schemars(extend("format" = "path"))]
+    pub key_path: Option<PathBuf>,
+}
+
+/// `[audit.otlp.NAME]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct OtlpSink {
+    /// The collector's address; `/v1/logs` is added to it.
+    #[schemars(with = "String")]
+    pub endpoint: Url,
+    /// What is sent as the header `authorization`.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    pub authorization: Option<SecretString>,
+}
+
+fn size() -> NonZeroU64 {
+    const { NonZeroU64::new(100 * 1024 * 1024).unwrap() }
+}
+
+const fn kept() -> u32 {
+    10
+}

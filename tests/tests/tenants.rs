@@ -1,0 +1,353 @@
+//! Tenants through the running program, on both databases: what operators do with them, who is refused and what that
+//! tells, and two servers that race for the last place.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
+
+use chancery_acceptance::{Quickstart, answer};
+use descriptors::{catalog::Catalog, grant::Grant};
+use envelope::{
+    Claims, Recipient,
+    claims::{Binding, Party, Schema},
+    development::DevelopmentAuthority,
+};
+use jiff::{SignedDuration, Timestamp};
+use kit::Database;
+use platform as _;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Map, Value, json};
+use tenancy as _;
+
+const TENANTS: &str = "/api/platform/admin/v1/tenants";
+const ONBOARDING: &str = "/api/platform/admin/v1/application/onboarding";
+
+/// A quickstart under another license of its own authority.
+fn licensed(database: Database, edition: &str, change: impl FnOnce(&mut Grant)) -> Quickstart {
+    let mut quickstart = Quickstart::over(database);
+    assert!(quickstart.stop());
+    let mut grant = Catalog::linked().unwrap().expand("chancery", edition).unwrap();
+    change(&mut grant);
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    let party = || Party { id: "test".to_owned(), name: "Test".to_owned() };
+    let claims = Claims {
+        schema: Schema::V1,
+        license_id: "test".to_owned(),
+        issuer: party(),
+        licensee: party(),
+        installation_owner: party(),
+        issued_at: now,
+        not_before: now,
+        expires_at: now + SignedDuration::from_hours(24),
+        grace_days: 0,
+        binding: Binding { installation_id: Some("quickstart".to_owned()), base_domains: Vec::new() },
+        grant,
+        asserted_policies: Vec::new(),
+        revocation: None,
+        metadata: Map::new(),
+        other: Map::new(),
+    };
+    let recipient = fs::read_to_string(quickstart.path("recipient.pem")).unwrap();
+    let recipient = Recipient::from_pem("quickstart-recipient", &recipient).unwrap();
+    let authority = DevelopmentAuthority::create(now, SignedDuration::from_hours(24)).unwrap();
+    fs::write(quickstart.path("root.pem"), authority.root_pem()).unwrap();
+    fs::write(quickstart.path("license.jwe"), authority.issue(&claims, &recipient.public()).unwrap())
+        .unwrap();
+    quickstart.configure("[log]", "[tenant]\nplatform-domain = \"tenants.example\"\n\n[log]");
+    quickstart.start();
+    quickstart
+}
+
+#[track_caller]
+fn refused((status, body): (StatusCode, Value), expected: u16, code: &str) -> Value {
+    assert_eq!((status.as_u16(), &body["error"]["code"]), (expected, &json!(code)), "{body}");
+    body
+}
+
+#[track_caller]
+fn done((status, body): (StatusCode, Value)) -> Value {
+    assert_eq!(status, StatusCode::OK, "{body}");
+    body
+}
+
+async fn call(of: &Quickstart, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    answer(of.request(method, path).json(&body)).await
+}
+
+async fn get(of: &Quickstart, path: &str) -> (StatusCode, Value) {
+    answer(of.request(Method::GET, path)).await
+}
+
+/// A request by nobody known.
+fn anonymous(of: &Quickstart, method: Method, path: &str) -> RequestBuilder {
+    let url = format!("{}{path}", of.credentials()["url"].as_str().unwrap());
+    reqwest::Client::new().request(method, url)
+}
+
+async fn the_life_of_a_tenant(database: Database) {
+    let it = licensed(database, "pro", |_| {});
+    let registering = it
+        .request(Method::POST, TENANTS)
+        .header("x-correlation-id", "registration-1")
+        .json(&json!({ "slug": "acme", "name": "Acme", "description": "Anvils", "tenantType": "customer" }));
+    let acme = done(answer(registering).await);
+    assert_eq!(
+        (&acme["status"], &acme["depth"], &acme["system"]),
+        (&json!("ACTIVE"), &json!(1), &json!(false))
+    );
+    let id = acme["tenantId"].as_str().unwrap();
+    let at = |rest: &str| format!("{TENANTS}/{id}{rest}");
+    assert_eq!(done(get(&it, &at("")).await), acme);
+    let page = done(get(&it, &format!("{TENANTS}?slug=acme&status=ACTIVE")).await);
+    assert_eq!(page["tenants"], json!([acme]));
+
+    let log = done(get(&it, "/api/platform/admin/v1/tenant-onboarding/registration-1").await);
+    assert_eq!((&log["status"], &log["source"]), (&json!("COMPLETED"), &json!("OPERATOR")));
+    let steps: Vec<_> = log["steps"].as_array().unwrap().iter().map(|step| &step["step"]["id"]).collect();
+    assert_eq!(steps, ["routing-inserted", "subdomain-added"]);
+    let reconcile = format!("{TENANTS}/registrations/reconcile");
+    assert_eq!(done(call(&it, Method::POST, &reconcile, json!({})).await)["totalScanned"], 0);
+
+    // What no body may say.
+    for field in ["status", "system", "tenantId", "depth", "createdBy", "source", "deletedAt"] {
+        let body = json!({ "slug": "more", field: acme.get(field).unwrap_or(&json!("BOOTSTRAP")) });
+        refused(call(&it, Method::POST, TENANTS, body).await, 400, "invalid_input");
+    }
+    let status = at("/lifecycle/status");
+    for body in [json!({ "status": "PENDING_VERIFICATION" }), json!({ "status": "ACTIVE", "system": true })] {
+        refused(call(&it, Method::PATCH, &status, body).await, 400, "invalid_input");
+    }
+
+    let branch = done(call(&it, Method::POST, &at("/children"), json!({ "slug": "branch" })).await);
+    assert_eq!((&branch["parentTenantId"], &branch["depth"]), (&json!(id), &json!(2)));
+    let beneath = format!("{TENANTS}/{}/children", branch["tenantId"].as_str().unwrap());
+    let deep = call(&it, Method::POST, &beneath, json!({ "slug": "twig" })).await;
+    assert_eq!(refused(deep, 403, "quota_exceeded")["error"]["details"]["reason"], "QUOTA_EXCEEDED");
+    assert_eq!(done(get(&it, &at("/children")).await)["tenants"], json!([branch]));
+
+    let domains = done(get(&it, &at("/domains")).await);
+    assert_eq!(domains["domains"][0]["domain"], "acme.tenants.example");
+    let added = done(call(&it, Method::POST, &at("/domains"), json!({ "domain": "Acme.Example" })).await);
+    assert_eq!((&added["domain"], &added["verifiedAt"]), (&json!("acme.example"), &json!(null)));
+    refused(
+        call(&it, Method::POST, &at("/domains/acme.example/primary"), json!({})).await,
+        409,
+        "domain_not_verified",
+    );
+    done(answer(it.request(Method::DELETE, &at("/domains/acme.example"))).await);
+
+    // A suspended tenant is acted for by nobody, and still seen by operators.
+    let export = "/api/platform/admin/v1/tenants/export?tenant=acme";
+    done(call(&it, Method::POST, export, json!({})).await);
+    let live = || {
+        anonymous(&it, Method::POST, "/api/commands/health.live.check").header("host", "acme.tenants.example")
+    };
+    done(answer(live()).await);
+    assert_eq!(
+        done(call(&it, Method::PATCH, &status, json!({ "status": "SUSPENDED" })).await)["status"],
+        "SUSPENDED"
+    );
+    refused(call(&it, Method::POST, export, json!({})).await, 403, "tenant_suspended");
+    refused(answer(live()).await, 403, "tenant_suspended");
+    refused(
+        call(&it, Method::POST, &at("/children"), json!({ "slug": "leaf" })).await,
+        409,
+        "tenant_not_active",
+    );
+    assert_eq!(done(get(&it, &format!("{}?tenant=acme", at(""))).await)["status"], "SUSPENDED");
+    done(call(&it, Method::PATCH, &status, json!({ "status": "ACTIVE" })).await);
+    done(answer(live()).await);
+
+    refused(answer(it.request(Method::DELETE, &at(""))).await, 409, "tenant_has_children");
+    done(
+        answer(it.request(Method::DELETE, &format!("{TENANTS}/{}", branch["tenantId"].as_str().unwrap())))
+            .await,
+    );
+    assert!(done(answer(it.request(Method::DELETE, &at(""))).await)["deletedAt"].is_string());
+    refused(get(&it, &at("")).await, 404, "unknown_tenant");
+    refused(call(&it, Method::POST, export, json!({})).await, 404, "unknown_tenant");
+    refused(call(&it, Method::POST, TENANTS, json!({ "slug": "acme" })).await, 409, "slug_taken");
+    refused(get(&it, &format!("{TENANTS}/acme")).await, 400, "invalid_input");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_life_of_a_tenant_on_sqlite() {
+    the_life_of_a_tenant(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_life_of_a_tenant_on_postgresql() {
+    the_life_of_a_tenant(Database::postgres().await).await;
+}
+
+/// One place is left beside the demo tenant, and two servers are asked for it at once. Again and again.
+async fn two_servers_race_for_the_last_root_tenant(database: Database) {
+    let it = licensed(database, "pro", |grant| {
+        grant.quotas.insert("tenants.root.max".to_owned(), 2);
+    });
+    let other = it.replica();
+    for round in 0..8 {
+        let body = |side: &str| json!({ "slug": format!("{side}-{round}") });
+        let (one, two) = tokio::join!(
+            answer(it.request(Method::POST, TENANTS).json(&body("one"))),
+            answer(other.request(Method::POST, TENANTS).json(&body("two"))),
+        );
+        let (won, lost): (Vec<_>, Vec<_>) =
+            [one, two].into_iter().partition(|(status, _)| status.is_success());
+        assert_eq!((won.len(), lost.len()), (1, 1), "round {round}: {won:?} {lost:?}");
+        let (_, lost) = &lost[0];
+        assert_eq!(lost["error"]["details"]["reason"], "QUOTA_EXCEEDED", "{lost}");
+
+        // What fails for another reason does not take the place of what was deleted.
+        let winner = won[0].1["tenantId"].as_str().unwrap();
+        done(answer(it.request(Method::DELETE, &format!("{TENANTS}/{winner}"))).await);
+        refused(call(&it, Method::POST, TENANTS, json!({ "slug": "demo" })).await, 409, "slug_taken");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_race_for_the_last_root_tenant_on_sqlite() {
+    two_servers_race_for_the_last_root_tenant(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_race_for_the_last_root_tenant_on_postgresql() {
+    two_servers_race_for_the_last_root_tenant(Database::postgres().await).await;
+}
+
+/// Statements on tables of tenants, their quotas or the operators, as the program's own log tells them.
+fn statements(log: &str) -> usize {
+    let tables = [
+        "tenancy_tenant",
+        "tenancy_domain",
+        "tenancy_registration",
+        "quota_gate",
+        "quota_place",
+        "identity_",
+    ];
+    let statement =
+        |line: &&str| line.contains("sqlx::query") && tables.iter().any(|table| line.contains(table));
+    log.lines().filter(statement).count()
+}
+
+async fn what_is_refused_reads_nothing_and_tells_nothing(database: Database) {
+    let mut it = licensed(database, "pro", |_| {});
+    it.stop();
+    it.configure("filter = \"warn,", "filter = \"sqlx::query=debug,warn,");
+    it.start();
+    done(call(&it, Method::PUT, ONBOARDING, json!({ "rootTenantCreationEnabled": false })).await);
+
+    let mut seen = it.logged().len();
+    let mut since = || {
+        let log = it.logged();
+        let counted = statements(&log[seen..]);
+        seen = log.len();
+        counted
+    };
+    since();
+    let body = |slug: &str| json!({ "slug": slug });
+    // Nobody known: not a single statement.
+    let nobody = |slug: &str| anonymous(&it, Method::POST, TENANTS).json(&body(slug));
+    refused(answer(nobody("demo")).await, 401, "authentication_required");
+    refused(answer(nobody("free")).await, 401, "authentication_required");
+    assert_eq!(since(), 0);
+    // An operator whom the policy refuses: one, which tells the operator by the token.
+    for slug in ["demo", "free"] {
+        refused(call(&it, Method::POST, TENANTS, body(slug)).await, 403, "onboarding_refused");
+        assert_eq!(since(), 1, "{slug}");
+    }
+    // What is admitted is seen to ask, so the count can fail.
+    done(call(&it, Method::PUT, ONBOARDING, json!({ "rootTenantCreationEnabled": true })).await);
+    since();
+    done(call(&it, Method::POST, TENANTS, body("admitted")).await);
+    assert!(since() > 5);
+    done(call(&it, Method::PUT, ONBOARDING, json!({ "rootTenantCreationEnabled": false })).await);
+
+    // Neither body nor time tells a slug that is taken from one that is free.
+    let mut told = BTreeMap::<&str, (Vec<Duration>, Value)>::new();
+    for _ in 0..40 {
+        for slug in ["demo", "free"] {
+            let start = Instant::now();
+            let (_, mut answered) = call(&it, Method::POST, TENANTS, body(slug)).await;
+            answered["error"]["correlationId"].take();
+            let (times, last) = told.entry(slug).or_default();
+            times.push(start.elapsed());
+            *last = answered;
+        }
+    }
+    let mut median = |slug| {
+        let (times, last) = told.get_mut(slug).unwrap();
+        times.sort_unstable();
+        (times[times.len() / 2], last.clone())
+    };
+    let ((taken, one), (free, two)) = (median("demo"), median("free"));
+    assert_eq!(one, two);
+    let (less, more) = (taken.min(free), taken.max(free));
+    assert!(more < less * 2 + Duration::from_millis(2), "taken {taken:?}, free {free:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_reads_nothing_and_tells_nothing_on_sqlite() {
+    what_is_refused_reads_nothing_and_tells_nothing(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_reads_nothing_and_tells_nothing_on_postgresql() {
+    what_is_refused_reads_nothing_and_tells_nothing(Database::postgres().await).await;
+}
+
+async fn what_the_edition_does_not_have_is_refused(database: Database) {
+    let it = Quickstart::over(database);
+    let demo = it.tenant("demo").await;
+    let at = |rest: &str| format!("{TENANTS}/{demo}{rest}");
+    for (path, body) in [
+        (at("/children"), json!({ "slug": "branch" })),
+        (at("/domains"), json!({ "domain": "demo.example" })),
+        (at("/domains/demo.example/verify"), json!({})),
+    ] {
+        let body = refused(call(&it, Method::POST, &path, body).await, 402, "feature_requires_paid_license");
+        assert_eq!(body["error"]["details"]["reason"], "CEILING_EXCEEDED", "{path}");
+    }
+    for slug in ["two", "three"] {
+        done(call(&it, Method::POST, TENANTS, json!({ "slug": slug })).await);
+    }
+    refused(call(&it, Method::POST, TENANTS, json!({ "slug": "four" })).await, 403, "quota_exceeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_edition_does_not_have_is_refused_on_sqlite() {
+    what_the_edition_does_not_have_is_refused(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_edition_does_not_have_is_refused_on_postgresql() {
+    what_the_edition_does_not_have_is_refused(Database::postgres().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_about_onboarding_is_followed_by_every_replica() {
+    let it = licensed(Database::sqlite(), "pro", |_| {});
+    let other = it.replica();
+    let decided =
+        done(call(&it, Method::PUT, ONBOARDING, json!({ "rootTenantCreationEnabled": false })).await);
+    assert_eq!(
+        (&decided["rootTenantCreationEnabled"], &decided["adminInviteEnabled"]),
+        (&json!(false), &json!(true))
+    );
+    refused(call(&it, Method::POST, TENANTS, json!({ "slug": "one" })).await, 403, "onboarding_refused");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    for round in 0.. {
+        let slug = format!("other-{round}");
+        let (status, body) =
+            answer(other.request(Method::POST, TENANTS).json(&json!({ "slug": slug }))).await;
+        if body["error"]["code"] == "onboarding_refused" {
+            break;
+        }
+        assert!(status.is_success() && Instant::now() < deadline, "{body}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(done(answer(other.request(Method::GET, ONBOARDING)).await), decided);
+    refused(call(&it, Method::PUT, ONBOARDING, json!({ "selfSignup": true })).await, 400, "invalid_input");
+}
