@@ -4,6 +4,7 @@ use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
+use console::Console;
 use http_api::{
     Api, Authenticate, BoxFuture, Credential, Openings, Ready, ResolveTenant, ResolvedTenant, Standing,
     Unavailable,
@@ -83,6 +84,7 @@ pub(crate) async fn serve(
             request_timeout: config.server.request_timeout(),
         },
     };
+    let console = console::router(Console::beside(&api));
     let router = http_api::router(api).context("the routes of this program do not fit together")?.merge(console);
     // Before the first tick, which tells what was found at the start.
     let notices = assembly.license.notices();

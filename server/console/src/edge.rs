@@ -33,7 +33,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// Stands around every page.
 pub(crate) async fn edge(State(house): State<Arc<House>>, mut request: Request, next: Next) -> Response {
     let correlation = CorrelationId::from(house.console.ambient.uuid());
-    let timeout = house.console.request_timeout;
+    let timeout = house.console.limits.request_timeout;
     let deadline = house.console.ambient.now().checked_add(timeout).unwrap_or(Timestamp::MAX);
     let peer = peer(request.extensions(), request.headers(), &house.console.proxies);
     let seen = Seen { correlation: correlation.clone(), deadline, peer, uri: request.uri().clone() };

@@ -101,7 +101,7 @@ impl<S: Send + Sync> FromRequest<S> for OpenForm {
 }
 
 async fn read<S: Send + Sync>(visitor: &Visitor, request: Request, state: &S) -> Result<Fields, Problem> {
-    let limit = visitor.house.console.max_body_bytes;
+    let limit = visitor.house.console.limits.max_body_bytes;
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.starts_with("multipart/form-data") {
         let body = to_bytes(request.into_body(), limit).await.map_err(|_| Problem::form_too_large())?;

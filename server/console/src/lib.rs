@@ -23,30 +23,42 @@ mod shell;
 mod upload;
 mod visitor;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{Router, middleware::from_fn_with_state};
-use http_api::{Authenticate, Openings};
+use http_api::{Api, Authenticate, Limits, Openings};
 use kernel::{Ambient, Bus};
 
 use crate::upload::Candidates;
 
-/// What the console stands on. Nothing here has a default.
+/// What the console stands on.
 pub struct Console {
-    /// Where calls go.
-    pub bus: Bus,
-    /// Time and randomness.
-    pub ambient: Ambient,
-    /// Who tells sessions apart.
-    pub authenticator: Arc<dyn Authenticate>,
-    /// Who knows whether the first setup is still to be done.
-    pub openings: Arc<dyn Openings>,
-    /// The proxies before this server, whose word on where a request comes from is believed.
-    pub proxies: Vec<IpAddr>,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// The largest form.
-    pub max_body_bytes: usize,
+    bus: Bus,
+    ambient: Ambient,
+    authenticator: Arc<dyn Authenticate>,
+    openings: Arc<dyn Openings>,
+    proxies: Vec<IpAddr>,
+    limits: Limits,
+}
+
+impl Console {
+    /// On the same as the API that it is served beside.
+    pub fn beside(api: &Api) -> Self {
+        Self {
+            bus: api.bus.clone(),
+            ambient: api.ambient.clone(),
+            authenticator: Arc::clone(&api.authenticator),
+            openings: Arc::clone(&api.openings),
+            proxies: api.proxies.clone(),
+            limits: api.limits,
+        }
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Console")
+    }
 }
 
 pub(crate) struct House {

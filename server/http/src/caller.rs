@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::{
     extract::ConnectInfo,
     http::{
-        HeaderMap, HeaderName, Method,
+        Extensions, HeaderMap, HeaderName, Method,
         header::{AUTHORIZATION, HOST},
         request::Parts,
         uri::Authority,
