@@ -286,6 +286,7 @@ fn welcome(
     Ok(format!(
         "\
 Chancery is serving at {url}
+  console   {console}
   folder    {folder}
   sign in   with the operator, the password or the token in {credentials}
   license   {license_line}
@@ -309,6 +310,8 @@ Then look at what happened and what is not covered:
 
 Stop with Ctrl-C; the same command continues here.
 ",
+        // Without TLS, browsers keep the session of `localhost` only.
+        console = format_args!("{}/console", url.replace("127.0.0.1", "localhost")),
         folder = folder.0.display(),
         credentials = credentials.display(),
         allowed = invoke("tenancy.tenants.create", r#"'{"slug":"acme","name":"Acme"}'"#),

@@ -4,6 +4,7 @@ use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use config::Config;
+use console::Console;
 use http_api::{
     Api, Authenticate, BoxFuture, Credential, Openings, Ready, ResolveTenant, ResolvedTenant, Standing,
     Unavailable,
@@ -90,7 +91,9 @@ pub(crate) async fn serve(
         },
     };
     let connections = connections::of(config, &assembly.ambient)?;
-    let router = http_api::router(api).context("the routes of this program do not fit together")?;
+    let console = console::router(Console::beside(&api));
+    let router =
+        http_api::router(api).context("the routes of this program do not fit together")?.merge(console);
     // Before the first tick, which tells what was found at the start.
     let notices = assembly.license.notices();
     let recording =

@@ -57,6 +57,7 @@ const TABLE: &[(&str, May)] = &[
     ("http", KnowAllBut("issuer")),
     ("mail", Know(&["kernel", "store"])),
     ("cli", KnowAllBut("issuer")),
+    ("console", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),
     // Tests.
     ("test-kit", Know(&[])),

@@ -80,6 +80,9 @@ fn settled_word(word: &str) -> String {
         assert!(port.parse::<u16>().is_ok(), "{word} ends in a port");
         return "http://127.0.0.1:8080".to_owned();
     }
+    if word.starts_with("http://localhost:") {
+        return "http://localhost:8080/console".to_owned();
+    }
     let is_uuid = |text: &str| text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
     if is_uuid(word) {
         return "01a20554-7b1e-7c3a-9d52-6f0c8e4b2a17".to_owned();

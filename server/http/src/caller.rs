@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::{
     extract::ConnectInfo,
     http::{
-        HeaderMap, HeaderName, Method,
+        Extensions, HeaderMap, HeaderName, Method,
         header::{AUTHORIZATION, HOST},
         request::Parts,
         uri::Authority,
@@ -45,7 +45,7 @@ pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result
     if let Some(key) = key {
         cx = cx.with_idempotency_key(key);
     }
-    if let Some(peer) = peer(api, parts) {
+    if let Some(peer) = peer(&parts.extensions, &parts.headers, &api.proxies) {
         cx = cx.with_peer(peer);
     }
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
@@ -83,19 +83,17 @@ async fn in_session(api: &Api, method: &Method, headers: &HeaderMap) -> Result<P
     Ok(known)
 }
 
-/// The address the request came from: the last one before our own proxies.
-fn peer(api: &Api, parts: &Parts) -> Option<IpAddr> {
-    let ConnectInfo(connected) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+/// The address a request came from: the last one before our own proxies.
+pub fn peer(extensions: &Extensions, headers: &HeaderMap, proxies: &[IpAddr]) -> Option<IpAddr> {
+    let ConnectInfo(connected) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     let connected = connected.ip().to_canonical();
-    if !api.proxies.contains(&connected) {
+    if !proxies.contains(&connected) {
         return Some(connected);
     }
-    let lines = parts.headers.get_all(FORWARDED_FOR).into_iter().filter_map(|line| line.to_str().ok());
+    let lines = headers.get_all(FORWARDED_FOR).into_iter().filter_map(|line| line.to_str().ok());
     let told: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
     let told = told.into_iter().rev().map_while(|text| text.parse::<IpAddr>().ok());
-    told.map(|address| address.to_canonical())
-        .find(|address| !api.proxies.contains(address))
-        .or(Some(connected))
+    told.map(|address| address.to_canonical()).find(|address| !proxies.contains(address)).or(Some(connected))
 }
 
 fn home(principal: &Principal) -> Option<TenantId> {

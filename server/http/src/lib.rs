@@ -49,12 +49,14 @@ use std::{fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use kernel::{Ambient, Bus, CommandId, Principal, TenantId};
 
-pub use caller::TENANTS_ACT;
+pub use caller::{TENANTS_ACT, peer};
 pub use config::DenialStatus;
 pub use exposure::RouterError;
 pub use router::router;
 pub use serve::{Connections, serve};
-pub use session::{CSRF_TOKEN, SESSION_COOKIE, ended_session_cookie, session_cookie};
+pub use session::{
+    CSRF_TOKEN, SESSION_COOKIE, ended_session_cookie, is_from_here, session_cookie, token as session_token,
+};
 pub use tls::{Tls, TlsError};
 
 /// What the adapter stands on. Nothing here has a default.

@@ -40,7 +40,7 @@ fn cookie(token: &str, seconds: u64) -> Option<HeaderValue> {
 }
 
 /// The token of the session cookie. Two different ones are none: somebody planted one of them.
-pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
+pub fn token(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let mut tokens = pairs.filter(|(name, _)| *name == SESSION_COOKIE).map(|(_, token)| token);
@@ -64,7 +64,7 @@ pub(crate) fn refuse_forgery(method: &Method, headers: &HeaderMap, expected: &st
 }
 
 /// What the browser says of the page that sent the request. One that says nothing is an old one, or none.
-fn is_from_here(headers: &HeaderMap) -> bool {
+pub fn is_from_here(headers: &HeaderMap) -> bool {
     let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
     let by_site = site.is_none_or(|site| matches!(site, b"same-origin" | b"none"));
     let by_origin = headers.get(ORIGIN).is_none_or(|origin| {
