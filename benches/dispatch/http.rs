@@ -11,8 +11,11 @@ mod machine;
 use std::{fmt, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use axum::{Json, Router, routing::post};
-use http_api::{Api, Authenticate, BoxFuture, DenialStatus, Measure, Ready, ResolveTenant, Unavailable};
-use kernel::{Ambient, Principal, TenantId};
+use http_api::{
+    Api, Authenticate, BoxFuture, Connections, Credential, DenialStatus, Measure, Openings, Ready,
+    ResolveTenant, ResolvedTenant, Unavailable,
+};
+use kernel::{Ambient, CommandId, Principal, TenantId};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -73,15 +76,22 @@ fn serve() -> [SocketAddr; 2] {
             let testkit = cases::testkit();
             let column = http_api::router(api(testkit.bus().await)).expect("routes that fit together");
             let bare = Router::new().route("/api/commands/{id}", post(bare));
-            let mut serving = Vec::new();
-            for router in [bare, column] {
+            let listen = async || {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                 told.send(listener.local_addr().expect("an address")).expect("somebody waits");
-                serving.push(tokio::spawn(async move { axum::serve(listener, router).await }));
-            }
-            for server in serving {
-                server.await.expect("it serves").expect("it serves");
-            }
+                listener
+            };
+            let (first, second) = (listen().await, listen().await);
+            let connections = Connections {
+                most: 1_024,
+                idle: Duration::from_secs(60),
+                patience: Duration::from_secs(10),
+                tls: None,
+                ambient: Ambient::system(),
+            };
+            let ours = http_api::serve(second, column, connections, std::future::pending(), Duration::ZERO);
+            let (bare, ours) = tokio::join!(axum::serve(first, bare), ours);
+            bare.and(ours).expect("both serve");
         });
     });
     [(); 2].map(|()| addresses.recv().expect("an address"))
@@ -101,6 +111,8 @@ fn api(bus: kernel::Bus) -> Api {
         bus,
         ambient: Ambient::system(),
         authenticator: Arc::new(Known(cases::caller().principal().clone())),
+        proxies: Vec::new(),
+        openings: Arc::new(Nothing),
         tenants: Arc::new(Nothing),
         ready: Arc::new(Nothing),
         metrics: Arc::new(Nothing),
@@ -129,8 +141,26 @@ impl Authenticate for Known {
 struct Nothing;
 
 impl ResolveTenant for Nothing {
-    fn by_slug<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<TenantId>, Unavailable>> {
+    fn by_slug<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn by_id(&self, _: TenantId) -> BoxFuture<'_, Result<Option<ResolvedTenant>, Unavailable>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn by_host<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<ResolvedTenant>, Unavailable>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+impl Openings for Nothing {
+    fn concern(&self, _: CommandId) -> bool {
+        false
+    }
+
+    fn are_open(&self) -> BoxFuture<'_, Result<bool, Unavailable>> {
+        Box::pin(async { Ok(false) })
     }
 }
 

@@ -184,9 +184,8 @@ impl Problem for PlatformError {
 
     fn category(&self) -> Category {
         match self {
-            Self::Terms(_) | Self::EmptyWindow => Category::Validation,
+            Self::Terms(_) | Self::EmptyWindow | Self::ExportTooLarge => Category::Validation,
             Self::NoSuchTenant(_) | Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
-            Self::ExportTooLarge => Category::Validation,
             Self::Audit(AuditError::Broken(_)) | Self::NothingToRenew | Self::ChangedMeanwhile { .. } => {
                 Category::Conflict
             }

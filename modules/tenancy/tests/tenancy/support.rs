@@ -118,6 +118,7 @@ impl Deployment {
                 .into(),
             aal: 1,
             authenticated_at: ambient.now(),
+            session: None,
         };
         let cx = Cx::new(ambient, Principal::Authenticated(who.into()));
         match home {
