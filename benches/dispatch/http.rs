@@ -84,7 +84,7 @@ fn serve() -> [SocketAddr; 2] {
             let (first, second) = (listen().await, listen().await);
             let connections = Connections {
                 most: 1_024,
-                idle: Duration::from_secs(60),
+                idle: Duration::from_mins(1),
                 patience: Duration::from_secs(10),
                 tls: None,
                 ambient: Ambient::system(),

@@ -312,4 +312,6 @@ fn permissions(registry: &Registry) -> Permissions {
     });
     Permissions::of_program(asked.chain([http_api::TENANTS_ACT]))
         .within_tenant([OPERATORS_READ, OPERATORS_WRITE])
+        .within_tenant([tenancy::TENANTS_READ, tenancy::TENANTS_WRITE])
+        .within_tenant([signup::SIGNUPS_READ, signup::SIGNUPS_WRITE])
 }

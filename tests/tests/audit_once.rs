@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use chancery_acceptance::{Quickstart, answer};
+use chancery_acceptance::{Quickstart, Vendor, answer, generous, under};
 use kit::Database;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -128,7 +128,12 @@ async fn each_call_has_one_event_in_deny_mode_on_postgresql() {
 
 /// Every change that was answered has its event, whenever the process dies.
 async fn an_answered_change_is_in_the_log_after_a_kill(database: Database) {
+    let vendor = Vendor::open();
     let mut quickstart = Quickstart::over(database);
+    let request = under(&vendor, &mut quickstart);
+    let license = vendor.mint(&request, "L-1", &generous("L-1", 1));
+    std::fs::copy(license, quickstart.path("current.jwe")).unwrap();
+    quickstart.start();
     for round in 0..3 {
         let operator = Operator::of(&quickstart);
         let mut callers = tokio::task::JoinSet::new();

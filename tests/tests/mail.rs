@@ -159,7 +159,9 @@ kit::on_both_engines! {
         let mut wanted: Vec<_> = ids.iter().map(|id| format!("<{id}@platform.example.com>")).collect();
         wanted.sort();
         assert_eq!(sent, wanted);
-        replicas.into_iter().for_each(|replica| replica.abort());
+        for replica in replicas {
+            replica.abort();
+        }
     }
 }
 

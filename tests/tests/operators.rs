@@ -31,6 +31,26 @@ async fn operator(fresh: &Fresh, admin: &Value, wanted: Value) -> Value {
     fresh.sign_in(&name, PASSWORD).await
 }
 
+/// Tenants that were registered when there was a license.
+async fn tenants_are_there(fresh: &Fresh, ids: [&str; 2]) {
+    let store = Store::open(fresh.database(), Options::default()).await.unwrap();
+    let mut work = store.begin().await.unwrap();
+    for id in ids {
+        sqlx::query(
+            "INSERT INTO tenancy_tenant (id, slug, tenant_type, name, depth, status, system, children, descendants,
+                                         created_at, created_by, updated_at, updated_by)
+             VALUES ($1, $2, 'organization', 'A tenant', 1, 'ACTIVE', 0, 0, 0, 0, 'a test', 0, 'a test')",
+        )
+        .bind(id)
+        .bind(format!("t{}", &id[id.len() - 1..]))
+        .execute(&mut *work)
+        .await
+        .unwrap();
+    }
+    work.commit().await.unwrap();
+    store.close().await;
+}
+
 async fn nobody_is_somebody_else(database: Database) {
     let (fresh, admin) = set_up(database, "").await;
     let me = |session: &Value| fresh.in_session(session, Method::GET, "/api/identity/v1/operators/me");
@@ -40,6 +60,7 @@ async fn nobody_is_somebody_else(database: Database) {
 
     // A session of tenant A is not one of tenant B, however it is asked for.
     let (a, b) = ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b");
+    tenants_are_there(&fresh, [a, b]).await;
     let tenant = |name: &str, home: &str| json!({ "name": name, "role": "tenant-admin", "home": home });
     let in_a = operator(&fresh, &admin, tenant("anna", a)).await;
     operator(&fresh, &admin, tenant("berta", b)).await;
@@ -55,7 +76,7 @@ async fn nobody_is_somebody_else(database: Database) {
         assert_eq!(code(&answer(asked).await), (404, "unknown_operator"), "{header}");
     }
     for path in [
-        "/api/platform/admin/v1/tenants",
+        "/api/platform/admin/v1/application/onboarding",
         "/api/audit/v1/events",
         "/api/platform/admin/v1/application/license",
     ] {

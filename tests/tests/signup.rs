@@ -26,7 +26,7 @@ const ONBOARDING: &str = "/api/platform/admin/v1/application/onboarding";
 struct Site {
     deployment: Quickstart,
     mail: MailServer,
-    _challenge: ChallengeService,
+    challenge: ChallengeService,
 }
 
 /// What a deployment is like.
@@ -57,7 +57,7 @@ impl Site {
 
     async fn with_mail(database: Database, plan: &Plan<'_>, mail: MailServer, patience: u32) -> Self {
         let (deployment, challenge) = (Quickstart::over(database), ChallengeService::start());
-        let mut site = Self { deployment, mail, _challenge: challenge };
+        let mut site = Self { deployment, mail, challenge };
         site.deployment.stop();
         site.license(plan);
         let mut settings = format!(
@@ -69,7 +69,7 @@ impl Site {
         if plan.challenge {
             settings += &format!(
                 "[tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"{}\"\n",
-                site._challenge.url(),
+                site.challenge.url(),
                 ChallengeService::SECRET
             );
         }

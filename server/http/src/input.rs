@@ -146,6 +146,9 @@ pub(crate) async fn read(
             .with("line", error.line())
             .with("column", error.column())
     })?;
+    if value.is_null() {
+        return Err(invalid("", "the body is `null`, which is no input".to_owned()));
+    }
     whole_numbers(&mut value);
     Ok(value)
 }

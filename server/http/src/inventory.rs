@@ -19,7 +19,10 @@ use crate::{
 /// `GET /api/commands`
 pub(crate) async fn list(State(mounted): State<Arc<Mounted>>, headers: HeaderMap) -> Answer {
     let principal = caller::principal(&mounted.api, &Method::GET, &headers).await?;
-    let visible = mounted.commands.values().filter(|command| command.is_visible_to(&principal));
+    let open = mounted.api.openings.are_open().await?;
+    let is_there = |command: &&Exposed| open || !mounted.is_passing(command.id());
+    let visible =
+        mounted.commands.values().filter(is_there).filter(|command| command.is_visible_to(&principal));
     Ok(Json(json!({ "commands": visible.map(line).collect::<Vec<_>>() })))
 }
 

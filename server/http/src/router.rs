@@ -45,7 +45,12 @@ pub(crate) type Path = Result<RawPathParams, RawPathParamsRejection>;
 pub fn router(api: Api) -> Result<Router, RouterError> {
     let commands = exposure::exposed(api.bus.registry(), api.production);
     let routes = exposure::routes(commands.values())?;
-    let document = Bytes::from(openapi::document(&commands, &routes).to_string());
+    let lasting: BTreeMap<_, _> =
+        commands.iter().map(|(id, it)| (*id, *it)).filter(|(_, it)| !api.openings.concern(it.id())).collect();
+    let document = Documents {
+        while_open: Bytes::from(openapi::document(&commands, &routes).to_string()),
+        lasting: Bytes::from(openapi::document(&lasting, &exposure::routes(lasting.values())?).to_string()),
+    };
     let passing = commands.values().filter(|command| api.openings.concern(command.id()));
     let (passing, passing_paths) = passing
         .map(|command| (command.id().as_str(), command.routes().map(|route| route.path())))
@@ -59,7 +64,7 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
     let mut all = Router::new()
         .route(COMMANDS, get(inventory::list))
         .route(COMMAND, get(inventory::show).post(command))
-        .route(OPENAPI, get(async move || ([(CONTENT_TYPE, "application/json")], document)))
+        .route(OPENAPI, get(async move |State(mounted): State<Arc<Mounted>>| document.answer(&mounted).await))
         .route(ALIVE, get(async || Json(json!({ "status": "ok" }))))
         .route(READY, get(ready))
         .route(METRICS, get(metrics));
@@ -81,6 +86,20 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
         .with_state(mounted))
 }
 
+/// What is mounted, while an opening is open and after.
+#[derive(Clone)]
+struct Documents {
+    while_open: Bytes,
+    lasting: Bytes,
+}
+
+impl Documents {
+    async fn answer(self, mounted: &Mounted) -> Result<impl IntoResponse, Failure> {
+        let document = if mounted.api.openings.are_open().await? { self.while_open } else { self.lasting };
+        Ok(([(CONTENT_TYPE, "application/json")], document))
+    }
+}
+
 impl Mounted {
     pub(crate) async fn command(&self, path: Path) -> Result<&Exposed, Failure> {
         let path = well_formed(path)?;
@@ -90,7 +109,12 @@ impl Mounted {
     }
 
     async fn is_there(&self, command: CommandId) -> Result<bool, Failure> {
-        Ok(!self.passing.contains(command.as_str()) || self.api.openings.are_open().await?)
+        Ok(!self.is_passing(command) || self.api.openings.are_open().await?)
+    }
+
+    /// Whether it is one of an opening, and so not there for ever.
+    pub(crate) fn is_passing(&self, command: CommandId) -> bool {
+        self.passing.contains(command.as_str())
     }
 
     async fn run(&self, cx: Cx, command: CommandId, input: Value) -> Answer {
