@@ -74,7 +74,7 @@ pub(crate) async fn act(OpenForm { visitor, fields }: OpenForm) -> Page {
 }
 
 /// The token itself, also where the whole link was pasted.
-fn token(fields: &Fields) -> &str {
+pub(crate) fn token(fields: &Fields) -> &str {
     let text = fields.text("token");
     let behind = text.rsplit_once('#').map_or(text, |(_, behind)| behind);
     behind.strip_prefix("token=").unwrap_or(behind)
