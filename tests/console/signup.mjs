@@ -27,7 +27,7 @@ for (const colorScheme of ["light", "dark"]) {
   await picture(other, `signups-waiting-${colorScheme}`);
   await other.context().close();
 }
-await press(desk, "Approve");
+await press(desk, "Approve acme");
 await sees(desk, "The request was approved and the tenant registered.");
 await desk.goto(`${origin}/console/tenants?find=acme`);
 await sees(desk, "The acme company");

@@ -44,7 +44,8 @@ pub(crate) async fn show(visitor: Visitor) -> Page {
 
 fn written(visitor: &Visitor, outcome: Option<Outcome>, problem: Option<Problem>) -> Page {
     let shell = Shell::of(visitor, "Confirm your address", Nav::None);
-    page_with(problem.as_ref(), &Confirm { shell, problem: problem.clone(), outcome })
+    let page = Confirm { shell, problem, outcome };
+    page_with(page.problem.as_ref(), &page)
 }
 
 /// `POST /console/signup/confirm`: the token works once, so there is nothing to load again.
