@@ -31,6 +31,8 @@ fn browse(script: &str, credentials: &Path) {
     assert!(output.status.success(), "{script}:\n{told}\n{}", text(&output.stderr));
 }
 
+const ADMIN: &str = "/api/platform/admin/v1";
+
 /// What the vendor's license says: room for more, and anybody may ask for a tenant.
 const TEMPLATE: &str = r#"
 licenseId = "L-1"
@@ -119,7 +121,6 @@ async fn a_signup_is_confirmed_and_approved() {
     quickstart.configure("[log]", &settings);
     quickstart.start();
 
-    const ADMIN: &str = "/api/platform/admin/v1";
     let license = fs::read_to_string(quickstart.path("vendor.jwe")).expect("the license");
     let call = async |method: Method, path: &str, body: serde_json::Value| {
         let (status, told) = answer(quickstart.request(method, &format!("{ADMIN}{path}")).json(&body)).await;
