@@ -34,6 +34,7 @@ expect((await said(window)).includes("Nothing here"), "a token that is none is r
 const pages = {
   "sign-in": "/console/sign-in",
   activate: "/console/activate",
+  signup: "/console/signup/confirm",
   home: "/console",
   license: "/console/license",
   commands: "/console/commands",
@@ -52,7 +53,7 @@ const pages = {
   nothing: "/console/no-such-page",
 };
 
-const anonymous = ["sign-in", "activate"];
+const anonymous = ["sign-in", "activate", "signup"];
 const expected = { nothing: 404 };
 const weights = [];
 

@@ -9,8 +9,9 @@ use std::{
     process::Command,
 };
 
-use chancery_acceptance::{Fresh, Quickstart, Vendor, Wanted, root, text};
+use chancery_acceptance::{ChallengeService, Fresh, MailServer, Quickstart, Vendor, answer, root, text};
 use kit::Database;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 /// Runs a script of `tests/console` against the server that this file of credentials names.
@@ -30,6 +31,27 @@ fn browse(script: &str, credentials: &Path) {
     assert!(output.status.success(), "{script}:\n{told}\n{}", text(&output.stderr));
 }
 
+const ADMIN: &str = "/api/platform/admin/v1";
+
+/// What the vendor's license says: room for more, and anybody may ask for a tenant.
+const TEMPLATE: &str = r#"
+licenseId = "L-1"
+validDays = 365
+graceDays = 0
+issuer = { id = "vendor", name = "Vendor" }
+licensee = { id = "acme", name = "Acme" }
+
+[grant]
+products = { chancery = { edition = "scale" } }
+features = { "tenancy.subtenants.v1" = true, "tenancy.self-signup.v1" = true }
+
+[grant.quotas]
+"tenants.root.max" = 25
+"tenants.total.max" = 100
+"tenants.depth.max" = 2
+"tenancy.exports.max" = 100
+"#;
+
 /// A quickstart that also trusts a vendor, and has a license of theirs in `vendor.jwe`, not installed.
 fn quickstart() -> Quickstart {
     let mut quickstart = Quickstart::over(Database::sqlite());
@@ -48,8 +70,9 @@ fn quickstart() -> Quickstart {
         request.to_str().expect("a path that is a text"),
     ]);
     assert!(asked.status.success(), "{}", text(&asked.stderr));
-    let wanted = Wanted { id: "L-1", valid_days: 365, subtenants: true, exports: 100 };
-    fs::copy(vendor.issue(&request, &wanted), quickstart.path("vendor.jwe")).expect("the license arrives");
+    fs::write(vendor.path("L-1.toml"), TEMPLATE).expect("write the template");
+    vendor.run(&format!("issue --dir pki --template L-1.toml --request {} --out L-1.jwe", request.display()));
+    fs::copy(vendor.path("L-1.jwe"), quickstart.path("vendor.jwe")).expect("the license arrives");
     assert!(quickstart.stop(), "it stops when told to");
     let roots =
         [quickstart.path("root.pem"), vendor.root()].map(|root| fs::read_to_string(root).expect("a root"));
@@ -80,4 +103,52 @@ async fn the_first_setup_is_led_through_once() {
     let credentials = fresh.path("credentials.json");
     fs::write(&credentials, json!({ "url": fresh.url() }).to_string()).expect("tell where it serves");
     browse("setup.mjs", &credentials);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signup_is_confirmed_and_approved() {
+    let (mail, challenge) = (MailServer::start(), ChallengeService::start());
+    let mut quickstart = quickstart();
+    quickstart.stop();
+    let settings = format!(
+        "[mail]\nfrom = \"Platform <no-reply@platform.acme.example>\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\n\
+         security = \"none\"\n[tenant.signup.platform]\nenabled = true\nrequire-approval = true\n\
+         [tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"{}\"\n\n[log]",
+        mail.port(),
+        challenge.url(),
+        ChallengeService::SECRET,
+    );
+    quickstart.configure("[log]", &settings);
+    quickstart.start();
+
+    let license = fs::read_to_string(quickstart.path("vendor.jwe")).expect("the license");
+    let call = async |method: Method, path: &str, body: serde_json::Value| {
+        let (status, told) = answer(quickstart.request(method, &format!("{ADMIN}{path}")).json(&body)).await;
+        assert!(status.is_success(), "{path}: {status} {told}");
+        status
+    };
+    call(Method::POST, "/application/license", json!({ "license": license })).await;
+    call(Method::PUT, "/application/onboarding", json!({ "selfSignupEnabled": true })).await;
+    let asked = async |email: &str, slug: &str, name: &str| {
+        let wanted = json!({
+            "email": email, "slug": slug, "displayName": name, "challengeProof": ChallengeService::PROOF,
+        });
+        assert_eq!(call(Method::POST, "/tenants/signup/request", wanted).await, StatusCode::ACCEPTED);
+        let text = mail.next()["text"].as_str().expect("a text").to_owned();
+        text.split_whitespace()
+            .find(|word| word.contains("/console/signup/confirm#"))
+            .expect("a link")
+            .to_owned()
+    };
+    // One that is to be rejected is confirmed by a program.
+    let (_, token) = asked("hank@globex.example", "globex", "Globex")
+        .await
+        .split_once('#')
+        .map_or_else(|| panic!("a fragment"), |(before, token)| (before.to_owned(), token.to_owned()));
+    call(Method::POST, "/tenants/signup/confirm", json!({ "plainVerificationToken": token })).await;
+    let mut told = quickstart.credentials();
+    told["link"] = asked("jo@acme.example", "acme", "The acme company").await.into();
+    let credentials = quickstart.path("with-link.json");
+    fs::write(&credentials, told.to_string()).expect("tell the link");
+    browse("signup.mjs", &credentials);
 }

@@ -130,14 +130,8 @@ impl Quota {
     pub(crate) fn share(&self, reserved: bool) -> f64 {
         let taken = self.used.unwrap_or(0) + if reserved { self.reserved.unwrap_or(0) } else { 0 };
         match self.limit {
-            None => 0.0,
-            Some(0) => {
-                if taken > 0 {
-                    1.0
-                } else {
-                    0.0
-                }
-            }
+            Some(0) if taken > 0 => 1.0,
+            None | Some(0) => 0.0,
             #[expect(clippy::cast_precision_loss, reason = "a picture needs no more than 52 bits")]
             Some(limit) => (taken as f64 / limit as f64).min(1.0),
         }

@@ -19,11 +19,13 @@ use crate::problem::Problem;
 pub(crate) type Page = Result<Response, Problem>;
 
 /// A page that is there.
+#[expect(clippy::unnecessary_wraps, reason = "it is what every page answers")]
 pub(crate) fn page(template: &impl Template) -> Page {
     Ok(written(StatusCode::OK, template))
 }
 
 /// A page, under the status of what went wrong on it.
+#[expect(clippy::unnecessary_wraps, reason = "it is what every page answers")]
 pub(crate) fn page_with(problem: Option<&Problem>, template: &impl Template) -> Page {
     Ok(written(problem.map_or(StatusCode::OK, Problem::status), template))
 }

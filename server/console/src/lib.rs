@@ -11,6 +11,9 @@
 //! **Invariant: nothing is loaded from elsewhere.** Style and script are in the program; the content security policy allows
 //! no other source, and nothing inline.
 
+#![expect(clippy::struct_field_names, reason = "what is read of an answer is called as the answer calls it")]
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand everything over by reference")]
+
 mod answers;
 mod assets;
 mod edge;

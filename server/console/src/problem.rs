@@ -170,7 +170,7 @@ impl Problem {
                 parts.title = "No room left";
             }
             parts.reason = Some(denial.reason);
-            parts.message = denial.reason.summary().to_owned();
+            denial.reason.summary().clone_into(&mut parts.message);
             parts.because = Some(denial.because.clone());
             parts.retry_at = denial.resets_at.map(When);
         }

@@ -9,6 +9,8 @@ use crate::{
 pub(crate) struct Shell {
     pub(crate) title: String,
     pub(crate) here: Nav,
+    /// The way to every page.
+    pub(crate) groups: &'static [Group],
     /// As the audit shows whoever is signed in.
     pub(crate) operator: Option<String>,
     pub(crate) csrf: String,
@@ -40,8 +42,7 @@ pub(crate) struct Group {
     pub(crate) places: &'static [(Nav, &'static str, &'static str)],
 }
 
-/// The way to every page.
-pub(crate) const GROUPS: &[Group] = &[
+const GROUPS: &[Group] = &[
     Group {
         name: "Platform",
         places: &[
@@ -71,6 +72,7 @@ impl Shell {
         Self {
             title: title.into(),
             here,
+            groups: GROUPS,
             operator: visitor.who().map(|who| who.id.trim_start_matches("operator:").to_owned()),
             csrf: visitor.csrf.clone(),
             theme: visitor.theme,
@@ -78,10 +80,6 @@ impl Shell {
             done: done(query.text("done")),
             version: assets::VERSION,
         }
-    }
-
-    pub(crate) fn groups(&self) -> &'static [Group] {
-        GROUPS
     }
 
     pub(crate) fn is_here(&self, place: &Nav) -> bool {

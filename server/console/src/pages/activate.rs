@@ -45,10 +45,8 @@ pub(crate) async fn show(visitor: Visitor) -> Page {
 
 fn written(visitor: &Visitor, token: &str, action: Option<Action>, problem: Option<Problem>) -> Page {
     let shell = Shell::of(visitor, "Set a password", Nav::None);
-    page_with(
-        problem.as_ref(),
-        &Activate { shell, problem: problem.clone(), token: token.to_owned(), action },
-    )
+    let page = Activate { shell, problem, token: token.to_owned(), action };
+    page_with(page.problem.as_ref(), &page)
 }
 
 /// `POST /console/activate`: looks at the token, then sets the password.
@@ -74,7 +72,7 @@ pub(crate) async fn act(OpenForm { visitor, fields }: OpenForm) -> Page {
 }
 
 /// The token itself, also where the whole link was pasted.
-fn token(fields: &Fields) -> &str {
+pub(crate) fn token(fields: &Fields) -> &str {
     let text = fields.text("token");
     let behind = text.rsplit_once('#').map_or(text, |(_, behind)| behind);
     behind.strip_prefix("token=").unwrap_or(behind)

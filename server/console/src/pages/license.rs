@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     answers::{Effective, Features, KnownFeature, License},
     form::Form,
-    html::{Page, Said, page_with},
+    html::{Page, Said, grouped, page_with},
     pages::{done, home},
     pictures::{Expiry, Meters},
     problem::Problem,
@@ -121,8 +121,8 @@ struct QuotaChange {
 }
 
 impl QuotaChange {
-    fn number(number: &Option<u64>) -> String {
-        number.map_or_else(|| "–".to_owned(), crate::html::grouped)
+    fn number(number: Option<&u64>) -> String {
+        number.map_or_else(|| "–".to_owned(), |number| grouped(*number))
     }
 }
 

@@ -12,6 +12,7 @@ mod license;
 mod onboarding;
 mod setup;
 mod sign_in;
+mod signup;
 mod signups;
 mod subscription;
 mod tenants;
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> Router<Arc<House>> {
         .route("/console/sign-in", get(sign_in::show).post(sign_in::enter))
         .route("/console/sign-out", post(sign_in::leave))
         .route("/console/activate", get(activate::show).post(activate::act))
+        .route("/console/signup/confirm", get(signup::show).post(signup::confirm))
         .route("/console/license", get(license::show))
         .route("/console/license/candidate", post(license::candidate))
         .route("/console/license/install", post(license::install))

@@ -63,7 +63,7 @@ impl Toggles {
     }
 }
 
-/// `tenancy.onboarding.availability`
+/// `platform.onboarding.availability`
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Availability {
@@ -129,7 +129,7 @@ pub(crate) async fn show(operator: Operator) -> Page {
 async fn written(operator: &Operator, problem: Option<Problem>) -> Page {
     let (toggles, availability) = join(
         operator.call("tenancy.onboarding.show", json!({})),
-        operator.call("tenancy.onboarding.availability", json!({})),
+        operator.call("platform.onboarding.availability", json!({})),
     )
     .await;
     let shell = Shell::of(operator, "Onboarding", Nav::Onboarding);

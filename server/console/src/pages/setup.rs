@@ -49,13 +49,16 @@ impl Step {
 
     /// The step to go on with, as it is kept; by name where one was chosen.
     fn of(chosen: &str, kept: u32) -> Self {
-        match (chosen, kept) {
-            ("request", _) => Self::Request,
-            ("import", _) => Self::Import,
-            ("administrator", _) => Self::Administrator,
-            (_, 0 | 1) => Self::Request,
-            (_, 2) => Self::Import,
-            (_, _) => Self::Administrator,
+        let number = match chosen {
+            "request" => 1,
+            "import" => 2,
+            "administrator" => 3,
+            _ => kept,
+        };
+        match number {
+            0 | 1 => Self::Request,
+            2 => Self::Import,
+            _ => Self::Administrator,
         }
     }
 
@@ -243,7 +246,7 @@ impl SetupPage {
         self.fields.text(name)
     }
 
-    fn steps(&self) -> [(Step, &'static str); 3] {
+    fn steps() -> [(Step, &'static str); 3] {
         Step::ALL
     }
 

@@ -67,10 +67,10 @@ fn written(visitor: &Visitor, fields: &Fields, problem: Option<Problem>) -> Page
         shell: Shell::of(visitor, "Sign in", Nav::None),
         name: fields.text("name").to_owned(),
         next: own(fields.text("next")).to_owned(),
-        problem: problem.clone(),
+        problem,
         wants_code,
     };
-    page_with(problem.as_ref(), &page)
+    page_with(page.problem.as_ref(), &page)
 }
 
 /// `POST /console/sign-in`
