@@ -24,8 +24,8 @@ pub(crate) fn seal(sources: &Sources) -> Option<impl Seal + use<>> {
 }
 
 /// Where secrets of second factors are kept.
-pub(crate) fn safe(sources: Sources) -> Option<Arc<dyn Safe>> {
-    Some(Arc::new(DeploymentSafe(sources)))
+pub(crate) fn safe(sources: Sources) -> Arc<dyn Safe> {
+    Arc::new(DeploymentSafe(sources))
 }
 
 /// That key.

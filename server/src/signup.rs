@@ -6,13 +6,16 @@ use config::{Challenge, Config, SignupPolicy};
 use envelope::StateKey;
 use kernel::{Ambient, Line, TenantId};
 use mail::Outbox;
-use platform::Onboarding;
+use platform::{
+    Onboarding,
+    onboarding::{ConfigFacts, RuntimeFacts},
+};
 use secrecy::SecretString;
 use signup::{
     Decided, Mailer, Parts, Policy, Settings, Signup, SiteVerify, SiteVerifySettings, VerifyChallenge,
 };
 use store::Store;
-use tenancy::{ConfigFacts, OnboardingPolicy, OnboardingToggles, RuntimeFacts};
+use tenancy::OnboardingPolicy;
 
 use crate::mail::{ByOutbox, refused};
 
@@ -106,14 +109,13 @@ impl Ways {
 
 impl Onboarding for Ways {
     fn config(&self) -> ConfigFacts {
-        let decided = OnboardingToggles::clone(&self.policy.current());
+        let decided = self.policy.current();
         ConfigFacts {
+            root_tenant_creation: decided.root_tenant_creation_enabled,
+            admin_invite: decided.admin_invite_enabled,
             // Both must want it: the configuration, and the operators.
-            toggles: OnboardingToggles {
-                self_signup_enabled: decided.self_signup_enabled && self.platform,
-                subtenant_signup_enabled: decided.subtenant_signup_enabled && self.children,
-                ..decided
-            },
+            self_signup: decided.self_signup_enabled && self.platform,
+            subtenant_signup: decided.subtenant_signup_enabled && self.children,
             email: self.outbox.is_configured(),
             challenge_verifier: self.verifier,
         }

@@ -194,6 +194,7 @@ pub(crate) async fn start_license(
 }
 
 /// Puts the program together over a database whose schema is up to date.
+#[expect(clippy::too_many_lines, reason = "the whole assembly, on one page")]
 pub(crate) async fn assemble(
     program: &Program,
     config: &Config,
@@ -229,9 +230,14 @@ pub(crate) async fn assemble(
     let sources = license_sources(config, deciding.catalog())?;
     let log = sealing::audit_log(store.clone(), &sources);
     let safe = sealing::safe(sources.clone());
-    let identity =
-        Identity::new(store.clone(), application, permissions(&registry), settings::identity(config), safe)
-            .context("`identity.password`")?;
+    let identity = Identity::new(
+        store.clone(),
+        application,
+        permissions(&registry),
+        settings::identity(config),
+        Some(safe),
+    )
+    .context("`identity.password`")?;
     let site = Arc::new(settings::Site { identity: identity.clone(), license: license.clone() });
     let setup = Setup::new(store.clone(), line.clone(), site, settings::setup(config, application));
     let outbox = crate::mail::outbox(config, store.clone())?;

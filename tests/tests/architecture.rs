@@ -48,8 +48,7 @@ const TABLE: &[(&str, May)] = &[
     ("signup", Know(&["sdk"])),
     // It counts its tenants for the quotas that are sold over them.
     ("tenancy", Know(&["sdk", "quota"])),
-    // It answers from the license what tenancy's matrix of the ways to a tenant asks.
-    ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit", "tenancy"])),
+    ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),
     // Setup is the door of operators and licensing before there is anybody: their commands, their messages.
     ("setup", Know(&["sdk", "identity", "platform", "license"])),
     // The outside.

@@ -45,6 +45,8 @@ pub const COVERAGE_READ: Permission = Permission::new("coverage.read");
 pub const ENTITLEMENTS_READ: Permission = Permission::new("entitlements.read");
 /// Change what is handed on.
 pub const ENTITLEMENTS_WRITE: Permission = Permission::new("entitlements.write");
+/// See which ways to a tenant are open.
+pub const ONBOARDING_READ: Permission = Permission::new("onboarding.read");
 /// See what happened.
 pub const AUDIT_READ: Permission = Permission::new("audit.read");
 

@@ -12,6 +12,7 @@ use platform::{
     coverage::report::ReportCoverage,
     decisions::explain::ExplainDecision,
     entitlements::effective::ShowEffectiveEntitlements,
+    onboarding::{ConfigFacts, RuntimeFacts},
     subscriptions::{
         SubscriptionStatus, SubscriptionView, cancel::CancelSubscription, list::ListSubscriptions,
         preview::PreviewSubscription, set::SetSubscription, show::ShowSubscription,
@@ -28,7 +29,6 @@ use sdk::{
     store::{Options, sqlx},
 };
 use serde_json::{Value, json};
-use tenancy::{ConfigFacts, OnboardingPolicy, OnboardingToggles, RuntimeFacts};
 use testkit::{Ground, Reason, Testkit, reason};
 use uuid::Uuid;
 
@@ -155,8 +155,14 @@ struct Closed;
 
 impl platform::Onboarding for Closed {
     fn config(&self) -> ConfigFacts {
-        let toggles = OnboardingToggles::clone(&OnboardingPolicy::closed().current());
-        ConfigFacts { toggles, email: false, challenge_verifier: false }
+        ConfigFacts {
+            root_tenant_creation: false,
+            admin_invite: false,
+            self_signup: false,
+            subtenant_signup: false,
+            email: false,
+            challenge_verifier: false,
+        }
     }
 
     fn runtime(&self) -> RuntimeFacts {

@@ -14,7 +14,6 @@ pub mod onboarding;
 pub mod registrations;
 pub mod tenants;
 
-mod availability;
 mod counts;
 mod dns;
 mod domain;
@@ -32,9 +31,6 @@ use std::sync::Arc;
 
 use sdk::prelude::*;
 
-pub use availability::{
-    Availability, ConfigFacts, EmailAvailability, LicenseFacts, RouteAvailability, RuntimeFacts, availability,
-};
 pub use counts::{TenantCount, cardinality_providers};
 pub use dns::{BoxFuture, Dns, LookupFailed, LookupTxt};
 pub use domain::{Challenge, DomainError, DomainKind, DomainName, TenantDomain};

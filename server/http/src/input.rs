@@ -140,7 +140,7 @@ pub(crate) async fn read(
         let message = "the body is not declared as `application/json`";
         return Err(Failure::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    let mut value = serde_json::from_slice(&bytes).map_err(|error| {
+    let mut value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         let message = format!("the body is not JSON: {error}");
         Failure::new("malformed_json", Category::Validation, message)
             .with("line", error.line())

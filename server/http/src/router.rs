@@ -64,7 +64,7 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
     let mut all = Router::new()
         .route(COMMANDS, get(inventory::list))
         .route(COMMAND, get(inventory::show).post(command))
-        .route(OPENAPI, get(async move |State(mounted): State<Arc<Mounted>>| document.answer(&mounted).await))
+        .route(OPENAPI, get(async move |State(mounted): State<Arc<Mounted>>| document.answer(mounted).await))
         .route(ALIVE, get(async || Json(json!({ "status": "ok" }))))
         .route(READY, get(ready))
         .route(METRICS, get(metrics));
@@ -94,7 +94,7 @@ struct Documents {
 }
 
 impl Documents {
-    async fn answer(self, mounted: &Mounted) -> Result<impl IntoResponse, Failure> {
+    async fn answer(self, mounted: Arc<Mounted>) -> Result<impl IntoResponse, Failure> {
         let document = if mounted.api.openings.are_open().await? { self.while_open } else { self.lasting };
         Ok(([(CONTENT_TYPE, "application/json")], document))
     }

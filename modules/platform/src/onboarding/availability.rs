@@ -2,9 +2,9 @@
 
 use resolver::Verdict;
 use sdk::prelude::*;
-use tenancy::{Availability, ConfigFacts, LicenseFacts, ONBOARDING_READ, RuntimeFacts, availability};
 
-use crate::{Platform, PlatformError};
+use super::{Availability, ConfigFacts, LicenseFacts, RuntimeFacts, availability};
+use crate::{ONBOARDING_READ, Platform, PlatformError};
 
 /// Show which ways to a tenant are open, and for each that is not, the first reason.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]

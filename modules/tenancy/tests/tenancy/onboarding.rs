@@ -1,8 +1,7 @@
 //! Who may add to the tree.
 
 use chancery_tenancy::{
-    ConfigFacts, LicenseFacts, OnboardingToggles, ROOT_TENANTS, RuntimeFacts, SUBTENANTS, Source,
-    TenancyError, availability,
+    OnboardingToggles, ROOT_TENANTS, SUBTENANTS, Source, TenancyError,
     onboarding::{show::ShowOnboarding, update::UpdateOnboarding},
     tenants::register::RegisterTenant,
 };
@@ -135,75 +134,4 @@ async fn the_policy_comes_before_the_quotas() {
     let fault = it.testkit.run_in(it.by(None), create("acme")).await.unwrap_err();
     assert_eq!(refused(&fault), Some("onboarding_refused"));
     assert_eq!(reason(&it.testkit.run(create("acme")).await.unwrap_err()), Some(Reason::QuotaExceeded));
-}
-
-/// Each line is what is missing, and what that does to each way. `BLESS=1` writes it anew.
-#[test]
-fn the_availability_matrix_is_the_one_in_the_golden_file() {
-    let open = OnboardingToggles {
-        root_tenant_creation_enabled: true,
-        admin_invite_enabled: true,
-        self_signup_enabled: true,
-        subtenant_signup_enabled: true,
-        require_approval_for_self_signup: true,
-        updated_at: None,
-    };
-    let license = LicenseFacts { usable: true, self_signup: true, subtenants: true };
-    let config = ConfigFacts { toggles: open.clone(), email: true, challenge_verifier: true };
-    let runtime = RuntimeFacts { application_tenant: true, email: true };
-    let closed = OnboardingToggles {
-        root_tenant_creation_enabled: false,
-        admin_invite_enabled: false,
-        self_signup_enabled: false,
-        subtenant_signup_enabled: false,
-        ..open
-    };
-    let no_license = LicenseFacts { usable: false, self_signup: false, subtenants: false };
-    let plain = LicenseFacts { self_signup: false, subtenants: false, ..license };
-    let no_config = ConfigFacts { toggles: closed.clone(), email: false, challenge_verifier: false };
-    let no_runtime = RuntimeFacts { application_tenant: false, email: false };
-    let with = |toggles: OnboardingToggles| ConfigFacts { toggles, ..config.clone() };
-    let cases = [
-        ("nothing", license, config.clone(), runtime),
-        ("the license", no_license, config.clone(), runtime),
-        ("both features", plain, config.clone(), runtime),
-        ("self-signup", LicenseFacts { self_signup: false, ..license }, config.clone(), runtime),
-        ("subtenants", LicenseFacts { subtenants: false, ..license }, config.clone(), runtime),
-        ("every switch", license, with(closed), runtime),
-        ("e-mail", license, ConfigFacts { email: false, ..config.clone() }, runtime),
-        ("a verifier", license, ConfigFacts { challenge_verifier: false, ..config.clone() }, runtime),
-        ("delivery", license, config.clone(), RuntimeFacts { email: false, ..runtime }),
-        (
-            "the application tenant",
-            license,
-            config.clone(),
-            RuntimeFacts { application_tenant: false, ..runtime },
-        ),
-        ("features and configuration", plain, no_config.clone(), runtime),
-        ("configuration and runtime", license, no_config.clone(), no_runtime),
-        ("everything", no_license, no_config, no_runtime),
-    ];
-    let mut table = String::new();
-    for (missing, license, config, runtime) in cases {
-        let told = availability(&license, &config, &runtime);
-        table += &format!("without {missing}\n");
-        for (way, route) in [
-            ("applicationTenant", told.application_tenant),
-            ("rootTenantCreation", told.root_tenant_creation),
-            ("adminInvite", told.admin_invite),
-            ("selfSignup", told.self_signup),
-            ("subtenants", told.subtenants),
-        ] {
-            assert_eq!(route.enabled, route.reason.is_none());
-            table += &format!("  {way:<18}  {}\n", route.reason.as_deref().unwrap_or("enabled"));
-        }
-        let email = told.email;
-        table += &format!("  {:<18}  configured {}, healthy {}\n", "email", email.configured, email.healthy);
-    }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/availability.txt");
-    #[expect(clippy::disallowed_methods, reason = "a test run is told to bless by its environment")]
-    if std::env::var("BLESS").is_ok() {
-        std::fs::write(path, &table).unwrap();
-    }
-    assert_eq!(std::fs::read_to_string(path).unwrap(), table);
 }

@@ -2,8 +2,6 @@
 
 use sdk::prelude::*;
 
-use crate::OnboardingToggles;
-
 /// What the license allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LicenseFacts {
@@ -16,10 +14,17 @@ pub struct LicenseFacts {
 }
 
 /// What is configured and decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each of its own")]
 pub struct ConfigFacts {
-    /// What operators have decided.
-    pub toggles: OnboardingToggles,
+    /// Operators register root tenants.
+    pub root_tenant_creation: bool,
+    /// Operators invite the owner of a new tenant.
+    pub admin_invite: bool,
+    /// Anybody may ask for a root tenant.
+    pub self_signup: bool,
+    /// Anybody may ask for a tenant beneath another.
+    pub subtenant_signup: bool,
     /// E-mail can be sent.
     pub email: bool,
     /// Somebody tells people from programs.
@@ -74,7 +79,6 @@ pub struct EmailAvailability {
 
 /// The matrix. Same facts, same answer.
 pub fn availability(license: &LicenseFacts, config: &ConfigFacts, runtime: &RuntimeFacts) -> Availability {
-    let toggles = &config.toggles;
     let licensed = ("license_missing", license.usable);
     let subtenants = ("license_missing_subtenants", license.subtenants);
     let self_signup = ("license_missing_self_signup", license.self_signup);
@@ -86,12 +90,12 @@ pub fn availability(license: &LicenseFacts, config: &ConfigFacts, runtime: &Runt
         application_tenant: route(&[application]),
         root_tenant_creation: route(&[
             licensed,
-            ("config_disabled_root_tenant_creation", toggles.root_tenant_creation_enabled),
+            ("config_disabled_root_tenant_creation", config.root_tenant_creation),
             application,
         ]),
         admin_invite: route(&[
             licensed,
-            ("config_disabled_admin_invite", toggles.admin_invite_enabled),
+            ("config_disabled_admin_invite", config.admin_invite),
             email,
             application,
             delivered,
@@ -99,7 +103,7 @@ pub fn availability(license: &LicenseFacts, config: &ConfigFacts, runtime: &Runt
         self_signup: route(&[
             licensed,
             self_signup,
-            ("config_disabled_self_signup", toggles.self_signup_enabled),
+            ("config_disabled_self_signup", config.self_signup),
             verifier,
             email,
             application,
@@ -109,7 +113,7 @@ pub fn availability(license: &LicenseFacts, config: &ConfigFacts, runtime: &Runt
             licensed,
             self_signup,
             subtenants,
-            ("config_disabled_subtenant_signup", toggles.subtenant_signup_enabled),
+            ("config_disabled_subtenant_signup", config.subtenant_signup),
             verifier,
             email,
             application,
