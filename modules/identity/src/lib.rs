@@ -107,7 +107,7 @@ pub enum IdentityError {
     #[error("the caller is not an operator")]
     NotAnOperator,
     /// There is no such operator within the caller's reach.
-    #[error("there is no operator `{0}`")]
+    #[error("there is no such operator")]
     NoSuchOperator(String),
     /// Someone must be left to run the platform.
     #[error("the last active platform administrator stays")]

@@ -146,7 +146,7 @@ pub enum PlatformError {
     #[error("tenant `{0}` has no subscription")]
     NoSubscription(TenantId),
     /// A question about a command that this build does not have.
-    #[error("there is no command `{0}`")]
+    #[error("there is no such command")]
     UnknownCommand(String),
     /// A renewal of nothing.
     #[error("there is no license to renew")]

@@ -51,7 +51,7 @@ pub enum TenancyError {
     #[error("the subdomain `{0}` comes with the tenant and stays")]
     SubdomainStays(DomainName),
     /// There is no such registration, or none that the caller may know of.
-    #[error("there is no registration `{0}`")]
+    #[error("there is no such registration")]
     NoSuchRegistration(String),
     /// Another module could not do its part, so the registration was undone, or will be.
     #[error("the registration was not completed: step `{step}` failed with `{code}`")]

@@ -199,8 +199,11 @@ impl Calling {
     async fn one(&self, caller: u64, n: u64) -> bool {
         let slug = format!("s-{caller}-{n}");
         let (request, expected) = match n % 20 {
-            0 => (self.call("tenancy.tenants.create", &json!({ "slug": slug })), StatusCode::OK),
-            1..=3 => (self.call("tenancy.tenants.get", &json!({ "slug": "demo" })), StatusCode::OK),
+            // Seldom, or what is exported grows with the time, and calls take longer for it.
+            0 if n % 400 == 0 => {
+                (self.call("tenancy.tenants.create", &json!({ "slug": slug })), StatusCode::OK)
+            }
+            0..=3 => (self.call("tenancy.tenants.list", &json!({ "slug": "demo" })), StatusCode::OK),
             4..=7 => (self.call("tenancy.tenants.list", &json!({ "limit": 20 })), StatusCode::OK),
             8..=10 => {
                 let keyed = self.call("identity.operators.whoami", &json!({}));
@@ -232,11 +235,11 @@ impl Calling {
     /// How long after a call its event can be read.
     async fn audit_lag(&self, interval: u64) -> f64 {
         let correlation = format!("soak-{interval}");
-        let marked = self.call("tenancy.tenants.get", &json!({ "slug": "demo" }));
+        let marked = self.call("tenancy.tenants.list", &json!({ "slug": "demo" }));
         let began = Instant::now();
         let (_, _) = answer(marked.header("x-correlation-id", &correlation)).await;
         while began.elapsed() < Duration::from_secs(30) {
-            let query = json!({ "commandId": "tenancy.tenants.get", "limit": 200 });
+            let query = json!({ "commandId": "tenancy.tenants.list", "limit": 200 });
             let (_, page) = answer(self.call("platform.audit.query", &query)).await;
             let events = page["events"].as_array().into_iter().flatten();
             if events.into_iter().any(|event| event["correlationId"] == correlation.as_str()) {
