@@ -64,7 +64,7 @@ async fn what_is_not_exposed_answers_like_what_does_not_exist() {
 #[tokio::test]
 async fn developers_tools_are_not_mounted_in_production() {
     let server = Server::start().await;
-    server.call("demo.desk.play", Value::Null).await.ok();
+    server.call("demo.desk.play", serde_json::json!({})).await.ok();
     let mut api = api(Commands::none(), Demo::default());
     api.production = true;
     let server = Server::of(api).await;
