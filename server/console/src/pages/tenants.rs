@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How many tenants fit on a page.
-const LISTED: u32 = 200;
+const LISTED: u32 = 100;
 
 /// `tenancy.tenants.list`
 #[derive(Deserialize)]
