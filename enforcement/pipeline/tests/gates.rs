@@ -521,3 +521,12 @@ async fn input_is_looked_at_only_by_who_may_use_it() {
     let fault = testkit.run_json("workshop.chairs.assemble", json!({ "legs": "four" })).await.unwrap_err();
     assert!(matches!(&fault, Fault::Input(error) if error.path() == "legs"), "{fault}");
 }
+
+#[tokio::test]
+async fn a_failure_of_the_handler_is_audited_as_one() {
+    let (testkit, _) = licensed();
+    testkit.run(Fail {}).await.unwrap_err();
+    let events = testkit.events().await;
+    assert_eq!(events.len(), 1);
+    assert_eq!((events[0].name.as_str(), events[0].result), ("command.failed", Outcome::Failed));
+}
