@@ -31,6 +31,7 @@ impl Module for Counter {
 #[command("counter.numbers.licensed", Counter -> u64)]
 #[access(permission = COUNT)]
 #[license]
+#[http(GET "/bench/1")]
 struct Licensed {
     number: u64,
 }
@@ -46,6 +47,7 @@ impl Handle<Licensed> for Counter {
 #[command("counter.numbers.exempt", Counter -> u64)]
 #[access(permission = COUNT)]
 #[license(none)]
+#[http(GET "/bench/2")]
 struct Exempt {
     number: u64,
 }
