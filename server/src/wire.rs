@@ -316,8 +316,12 @@ fn permissions(registry: &Registry) -> Permissions {
             Audience::Public | Audience::Authenticated | Audience::Internal => None,
         }
     });
-    Permissions::of_program(asked.chain([http_api::TENANTS_ACT]))
-        .within_tenant([OPERATORS_READ, OPERATORS_WRITE])
-        .within_tenant([tenancy::TENANTS_READ, tenancy::TENANTS_WRITE])
-        .within_tenant([signup::SIGNUPS_READ, signup::SIGNUPS_WRITE])
+    Permissions::of_program(asked.chain([http_api::TENANTS_ACT])).within_tenant([
+        OPERATORS_READ,
+        OPERATORS_WRITE,
+        tenancy::TENANTS_READ,
+        tenancy::TENANTS_WRITE,
+        signup::SIGNUPS_READ,
+        signup::SIGNUPS_WRITE,
+    ])
 }

@@ -108,7 +108,7 @@ pub enum IdentityError {
     NotAnOperator,
     /// There is no such operator within the caller's reach.
     #[error("there is no such operator")]
-    NoSuchOperator(String),
+    NoSuchOperator,
     /// Someone must be left to run the platform.
     #[error("the last active platform administrator stays")]
     LastAdministrator,
@@ -189,7 +189,7 @@ impl Problem for IdentityError {
             Self::InvalidDisplayName => "invalid_display_name",
             Self::RoleOutOfPlace(_) => "role_out_of_place",
             Self::NotAnOperator => "not_an_operator",
-            Self::NoSuchOperator(_) => "unknown_operator",
+            Self::NoSuchOperator => "unknown_operator",
             Self::LastAdministrator => "last_administrator",
             Self::InvalidCredentials => "invalid_credentials",
             Self::SecondFactorRequired => "second_factor_required",
@@ -223,7 +223,7 @@ impl Problem for IdentityError {
             Self::NotAnOperator | Self::WrongPassword | Self::WrongCode | Self::SessionRequired => {
                 Category::Forbidden
             }
-            Self::NoSuchOperator(_) | Self::NoSuchSession | Self::NoSuchToken | Self::NoSuchAction => {
+            Self::NoSuchOperator | Self::NoSuchSession | Self::NoSuchToken | Self::NoSuchAction => {
                 Category::NotFound
             }
             Self::NameTaken(_)

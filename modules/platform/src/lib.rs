@@ -147,7 +147,7 @@ pub enum PlatformError {
     NoSubscription(TenantId),
     /// A question about a command that this build does not have.
     #[error("there is no such command")]
-    UnknownCommand(String),
+    UnknownCommand,
     /// A renewal of nothing.
     #[error("there is no license to renew")]
     NothingToRenew,
@@ -161,7 +161,7 @@ impl Problem for PlatformError {
             Self::ChangedMeanwhile { .. } => "changed_meanwhile",
             Self::NoSuchTenant(_) => "unknown_tenant",
             Self::NoSubscription(_) => "no_subscription",
-            Self::UnknownCommand(_) => "unknown_command",
+            Self::UnknownCommand => "unknown_command",
             Self::Audit(AuditError::Broken(_)) => "audit_log_broken",
             Self::Store(_) | Self::Quota(_) | Self::HandedOn(_) | Self::Audit(_) => "internal",
             Self::ExportTooLarge => "export_too_large",
@@ -187,7 +187,7 @@ impl Problem for PlatformError {
     fn category(&self) -> Category {
         match self {
             Self::Terms(_) | Self::EmptyWindow | Self::ExportTooLarge => Category::Validation,
-            Self::NoSuchTenant(_) | Self::NoSubscription(_) | Self::UnknownCommand(_) => Category::NotFound,
+            Self::NoSuchTenant(_) | Self::NoSubscription(_) | Self::UnknownCommand => Category::NotFound,
             Self::Audit(AuditError::Broken(_)) | Self::NothingToRenew | Self::ChangedMeanwhile { .. } => {
                 Category::Conflict
             }

@@ -52,7 +52,7 @@ pub enum TenancyError {
     SubdomainStays(DomainName),
     /// There is no such registration, or none that the caller may know of.
     #[error("there is no such registration")]
-    NoSuchRegistration(String),
+    NoSuchRegistration,
     /// Another module could not do its part, so the registration was undone, or will be.
     #[error("the registration was not completed: step `{step}` failed with `{code}`")]
     StepFailed {
@@ -107,7 +107,7 @@ impl Problem for TenancyError {
             Self::NameServers(_) => "name_servers_unavailable",
             Self::NotVerified(_) => "domain_not_verified",
             Self::SubdomainStays(_) => "subdomain_stays",
-            Self::NoSuchRegistration(_) => "unknown_registration",
+            Self::NoSuchRegistration => "unknown_registration",
             Self::StepFailed { .. } => "registration_failed",
             Self::OperatorsOnly => "operators_only",
             Self::NamedTwice => "named_twice",
@@ -119,7 +119,7 @@ impl Problem for TenancyError {
 
     fn category(&self) -> Category {
         match self {
-            Self::NoSuchTenant(_) | Self::NoSuchDomain(_) | Self::NoSuchRegistration(_) => Category::NotFound,
+            Self::NoSuchTenant(_) | Self::NoSuchDomain(_) | Self::NoSuchRegistration => Category::NotFound,
             Self::SlugTaken(_)
             | Self::HasChildren(_)
             | Self::NotActive(_)

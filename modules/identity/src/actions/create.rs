@@ -30,7 +30,7 @@ impl Handle<CreateAction> for Identity {
         let account = find(&mut *work, &normalized(&command.name)).await?;
         let account = account
             .filter(|account| reach.covers(account.shown.home))
-            .ok_or(IdentityError::NoSuchOperator(command.name))?;
+            .ok_or(IdentityError::NoSuchOperator)?;
         let purpose = match account.shown.status {
             OperatorStatus::Invited => Purpose::Activation,
             OperatorStatus::Active => Purpose::PasswordReset,

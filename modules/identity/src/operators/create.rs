@@ -84,7 +84,7 @@ impl Handle<CreateOperator> for Identity {
             return Err(IdentityError::NameTaken(name));
         }
         let activation = self.give_action(&mut work, cx, &id, Purpose::Activation).await?;
-        let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator(name))?;
+        let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator)?;
         work.commit().await?;
         Ok(InvitedOperator { operator: account.shown, activation })
     }

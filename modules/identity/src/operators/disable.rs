@@ -33,7 +33,7 @@ impl Handle<DisableOperator> for Identity {
         let mut work = self.store.begin().await?;
         self.hold_administrators(&mut work).await?;
         let account = find(&mut *work, &name).await?.filter(|account| reach.covers(account.shown.home));
-        let account = account.ok_or(IdentityError::NoSuchOperator(name))?;
+        let account = account.ok_or(IdentityError::NoSuchOperator)?;
         self.spare_last_administrator(&mut work, &account).await?;
         sqlx::query("UPDATE identity_operator SET status = $1, updated_at = $2 WHERE id = $3")
             .bind(OperatorStatus::Disabled.as_str())

@@ -25,7 +25,7 @@ impl Handle<EnableOperator> for Identity {
         let name = normalized(&command.name);
         let mut work = self.store.begin().await?;
         let account = find(&mut *work, &name).await?.filter(|account| reach.covers(account.shown.home));
-        let account = account.ok_or(IdentityError::NoSuchOperator(name))?;
+        let account = account.ok_or(IdentityError::NoSuchOperator)?;
         if account.shown.status != OperatorStatus::Disabled {
             return Err(IdentityError::WrongStatus(account.shown.status));
         }

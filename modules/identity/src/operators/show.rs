@@ -24,6 +24,6 @@ impl Handle<ShowOperator> for Identity {
         let reach = self.reach(cx)?;
         let account = find(self.store.reader(), &normalized(&command.name)).await?;
         let shown = account.map(|account| account.shown).filter(|shown| reach.covers(shown.home));
-        shown.ok_or(IdentityError::NoSuchOperator(command.name))
+        shown.ok_or(IdentityError::NoSuchOperator)
     }
 }

@@ -44,7 +44,7 @@ impl Handle<UpdateOperator> for Identity {
         let mut work = self.store.begin().await?;
         self.hold_administrators(&mut work).await?;
         let account = find(&mut *work, &name).await?.filter(|account| reach.covers(account.shown.home));
-        let account = account.ok_or_else(|| IdentityError::NoSuchOperator(name.clone()))?;
+        let account = account.ok_or(IdentityError::NoSuchOperator)?;
         let role = role.unwrap_or(account.shown.role);
         if role.is_of_platform() != (account.shown.home == self.application) {
             return Err(IdentityError::RoleOutOfPlace(role));
@@ -68,7 +68,7 @@ impl Handle<UpdateOperator> for Identity {
         if remove_second_factor || role != account.shown.role {
             self.end_sessions(&mut work, &account).await?;
         }
-        let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator(name))?;
+        let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator)?;
         work.commit().await?;
         Ok(account.shown)
     }

@@ -27,7 +27,7 @@ impl Handle<ExplainDecision> for Platform {
     async fn handle(&self, cx: &Cx, command: ExplainDecision) -> Result<ExplanationView, PlatformError> {
         let ExplainDecision { command, tenant_id, redacted } = command;
         let index = self.0.deciding.registry().find(&command);
-        let index = index.ok_or(PlatformError::UnknownCommand(command))?;
+        let index = index.ok_or(PlatformError::UnknownCommand)?;
         let view = self.0.deciding.explain_for(index, tenant_id.or(cx.tenant()));
         Ok(if redacted { view.redacted() } else { view })
     }

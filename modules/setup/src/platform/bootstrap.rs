@@ -82,7 +82,7 @@ impl Handle<Bootstrap> for Setup {
             let disabling = self.run(cx, DisableOperator { name: before }).await;
             if !matches!(
                 disabling,
-                Ok(_) | Err(SetupError::Identity(Fault::Failed(IdentityError::NoSuchOperator(_))))
+                Ok(_) | Err(SetupError::Identity(Fault::Failed(IdentityError::NoSuchOperator)))
             ) {
                 disabling?;
             }

@@ -25,7 +25,7 @@ impl Handle<ShowRegistration> for Tenancy {
         .bind(command.correlation_id.as_str())
         .fetch_optional(self.store.reader())
         .await?;
-        let row = row.ok_or_else(|| TenancyError::NoSuchRegistration(command.correlation_id.into()))?;
+        let row = row.ok_or(TenancyError::NoSuchRegistration)?;
         let id: String = sqlx::Row::try_get(&row, "id")?;
         let steps =
             sqlx::query("SELECT * FROM tenancy_registration_step WHERE registration = $1 ORDER BY position")
