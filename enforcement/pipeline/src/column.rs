@@ -10,8 +10,7 @@ use crate::{
     Observe,
     deciding::Deciding,
     gates::{
-        Answer, Audit, Authorize, Cover, Decode, Dispatcher, Entitle, Fund, GuardGate, Idempotent, Measure,
-        Trace,
+        Answer, Audit, Authorize, Cover, Decode, Dispatcher, Entitle, Fund, GuardGate, Idempotent, Trace,
     },
 };
 
@@ -90,9 +89,9 @@ pub enum ColumnError {
 }
 
 /// The whole column: what every call passes on its way to the door.
-pub struct Column(Trace<Measure<OfGates>>);
+pub struct Column(Trace<Audit<OfGates>>);
 
-type OfGates = Audit<Authorize<Cover<Entitle<Decode<GuardGate<Idempotent<Fund<Dispatcher>>>>>>>>;
+type OfGates = Authorize<Cover<Entitle<Decode<GuardGate<Idempotent<Fund<Dispatcher>>>>>>>;
 
 /// Builds the column before the door. Outermost first; each line says why it stands there.
 pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
@@ -120,10 +119,8 @@ pub fn column(door: Door, parts: Parts) -> Result<Column, ColumnError> {
     let gates = ServiceBuilder::new()
         // A span for every call, refusals too.
         .layer_fn(|inner| Trace { registry: Arc::clone(&registry), timeout: limits.call, inner })
-        // How long it took and how it ended.
-        .layer_fn(|inner| Measure { observer: Arc::clone(&observer), inner })
         // Sees each outcome once, whatever gate it comes from; changes none.
-        .layer_fn(|inner| Audit::new(Arc::clone(&registry), recorder.clone(), inner))
+        .layer_fn(|inner| Audit::new(Arc::clone(&registry), recorder.clone(), Arc::clone(&observer), inner))
         // Who may run it. The anonymous learn nothing below this line.
         .layer_fn(|inner| Authorize { registry: Arc::clone(&registry), inner })
         // Contract and descriptor present and sound, or an exemption that says why not.

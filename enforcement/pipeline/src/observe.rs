@@ -1,10 +1,8 @@
 //! What may be seen of calls while they are made: for metrics and traces.
 
-use descriptors::denial::{Denial, Reason};
+use descriptors::denial::Reason;
 use jiff::Timestamp;
-use kernel::{CommandIndex, Cx, Fault, TraceContext};
-
-use crate::{gates::Answer, refusal::AuthFailure};
+use kernel::{CommandIndex, Cx, TraceContext};
 
 /// Sees every call end, and changes nothing. It stands on the way of each call: it neither waits nor fails.
 pub trait Observe: Send + Sync + 'static {
@@ -38,6 +36,8 @@ pub struct Ended<'c> {
     pub parent: Option<TraceContext>,
     /// When it began.
     pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
     /// How it ended.
     pub ending: Ending,
 }
@@ -62,18 +62,6 @@ pub enum Ending {
 impl Ending {
     /// How many there are, denials counted once.
     pub const COUNT: usize = 6;
-
-    pub(crate) fn of(answer: &Answer) -> Self {
-        match answer {
-            Ok(_) => Self::Succeeded,
-            Err(Fault::Refused(refusal)) => match refusal.cause::<Denial>() {
-                Some(denial) => Self::Denied(denial.reason),
-                None if refusal.cause::<AuthFailure>().is_some() => Self::Unauthorized,
-                None => Self::Refused,
-            },
-            Err(_) => Self::Failed,
-        }
-    }
 
     /// As metrics and traces spell it.
     pub const fn as_str(self) -> &'static str {

@@ -58,13 +58,12 @@ impl Observe for Calls {
     }
 
     fn ended(&self, call: &Ended<'_>) {
-        let now = call.cx.now();
         if let Some(place) = self.places.get(call.command.get()) {
             let place = place[call.ending.index()].get_or_init(|| {
                 let labels = [("command", self.id(call.command)), ("outcome", call.ending.as_str())];
                 self.durations.get_or_create_owned(&labels)
             });
-            place.observe(now.duration_since(call.started).as_secs_f64().max(0.0));
+            place.observe(call.ended.duration_since(call.started).as_secs_f64().max(0.0));
         }
         if let Ending::Denied(reason) = call.ending
             && let Some(at) = Reason::ALL.iter().position(|known| *known == reason)
@@ -72,7 +71,7 @@ impl Observe for Calls {
             self.by_reason[at].inc();
         }
         if let Some(spans) = &self.spans {
-            spans.ended(self.id(call.command), call, now);
+            spans.ended(self.id(call.command), call);
         }
     }
 }

@@ -1,4 +1,3 @@
-use jiff::Timestamp;
 use pipeline::{Ended, Ending};
 
 use super::{
@@ -11,7 +10,7 @@ pub(crate) struct Spans(pub(super) Outbox);
 
 impl Spans {
     /// Tells of a call of the command with this id.
-    pub(crate) fn ended(&self, id: &'static str, call: &Ended<'_>, now: Timestamp) {
+    pub(crate) fn ended(&self, id: &'static str, call: &Ended<'_>) {
         let Some(own) = call.cx.trace() else { return };
         let mut attributes = vec![
             KeyValue::text("chancery.command.id", id),
@@ -36,7 +35,7 @@ impl Spans {
             name: format!("command {id}"),
             kind: Span::INTERNAL,
             start_time_unix_nano: nanos(call.started),
-            end_time_unix_nano: nanos(now),
+            end_time_unix_nano: nanos(call.ended),
             attributes,
             status: failed.then_some(Status::ERROR),
         }));

@@ -9,7 +9,7 @@ mod entitle;
 mod fund;
 mod guard;
 mod idempotent;
-mod measure;
+mod told;
 mod trace;
 
 pub(crate) use audit::Audit;
@@ -21,7 +21,6 @@ pub(crate) use entitle::Entitle;
 pub(crate) use fund::Fund;
 pub(crate) use guard::GuardGate;
 pub(crate) use idempotent::Idempotent;
-pub(crate) use measure::Measure;
 pub(crate) use trace::Trace;
 
 use std::future::{Ready, ready};
