@@ -4,20 +4,25 @@ use std::{fmt, fs, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use config::{Config, ConfigError, MailSecurity, MailServer, Origin};
-use kernel::Ambient;
 use mail::{Backlog, Outbox, Security, Smtp, SmtpSettings};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, gauge::ConstGauge},
 };
-use signup::{BoxFuture, Mail, Mailer};
-use store::{Store, StoreError, Work};
+use sdk::mail::Post;
+use store::Store;
 
 /// The outbox, with the server that the configuration names.
 pub(crate) fn outbox(config: &Config, store: Store) -> anyhow::Result<Outbox> {
     let smtp = config.mail.as_ref().map(|mail| smtp(&mail.from, &mail.smtp)).transpose()?;
     Ok(Outbox::new(store, smtp))
+}
+
+/// The way to people, where there is a server to send by and an address for them to come to.
+pub(crate) fn post(config: &Config, outbox: &Outbox) -> Option<Post> {
+    let public_url = config.server.public_url.clone().filter(|_| outbox.is_configured())?;
+    Some(Post::new(Arc::new(outbox.clone()), public_url))
 }
 
 fn smtp(from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
@@ -50,24 +55,6 @@ fn smtp(from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
 
 pub(crate) fn refused(key: &str, message: &str) -> ConfigError {
     ConfigError::Refused { origin: Origin::Key(key.to_owned()), message: message.to_owned() }
-}
-
-/// The outbox, as the signup's port wants it.
-pub(crate) struct ByOutbox(pub(crate) Outbox);
-
-impl Mailer for ByOutbox {
-    fn enqueue<'a>(
-        &'a self,
-        work: &'a mut Work,
-        ambient: &'a Ambient,
-        mail: Mail,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let Mail { to, subject, text, until } = mail;
-            let mail = mail::Mail { to, subject: subject.to_owned(), text, until };
-            self.0.enqueue(work, ambient, &mail).await.map(drop)
-        })
-    }
 }
 
 /// How full the outbox was when it was last counted.

@@ -23,7 +23,7 @@ use envelope::{
     development::{DevelopmentAuthority, MAX_DAYS},
 };
 use identity::{
-    Credential, Role, Secret,
+    Credential, Delivery, DeliveryMethod, Role, Secret,
     actions::complete::CompleteAction,
     operators::create::CreateOperator,
     sessions::{create::CreateSession, delete::DeleteSession},
@@ -219,10 +219,14 @@ async fn operator(assembly: &Assembly, name: String, url: &str) -> anyhow::Resul
         display_name: None,
         role: Role::PlatformAdmin,
         home: Some(assembly.application),
+        delivery_method: Some(DeliveryMethod::Manual),
     };
     let invited = assembly.bus.dispatch(system(assembly), wanted).await?;
     let password = Secret::from(hex::encode(assembly.ambient.bytes::<12>()));
-    let activation = CompleteAction { token: invited.activation.token, password: password.clone() };
+    let Delivery::Manual { token, .. } = invited.activation.delivery else {
+        anyhow::bail!("the operator's token was mailed, not told")
+    };
+    let activation = CompleteAction { token, password: password.clone() };
     assembly.bus.dispatch(system(assembly), activation).await?;
     let wanted = CreateSession { name: name.clone(), password: password.clone(), code: None };
     let session = assembly.bus.dispatch(system(assembly), wanted).await?;

@@ -7,9 +7,12 @@ use descriptors::grant::LicenseStatus;
 use identity::{Allowance, Identity, PasswordSettings, SessionSettings, Settings, ThrottleSettings};
 use kernel::{Line, TenantId};
 use license::RunningLicense;
-use setup::Facts;
+use mail::Outbox;
+use setup::{DeliveryState, Facts};
 use signup::Decided;
+use store::StoreError;
 use tenancy::{Dns, OnboardingPolicy};
+use uuid::Uuid;
 
 /// Where tenants are found, and who proves their domains, by configuration.
 pub(crate) fn tenancy(
@@ -59,6 +62,7 @@ pub(crate) fn decided(policy: OnboardingPolicy) -> Arc<dyn Fn() -> Decided + Sen
 pub(crate) struct Site {
     pub(crate) identity: Identity,
     pub(crate) license: RunningLicense,
+    pub(crate) outbox: Outbox,
 }
 
 impl setup::Site for Site {
@@ -72,10 +76,21 @@ impl setup::Site for Site {
             LicenseStatus::Active | LicenseStatus::Grace | LicenseStatus::Recovery
         )
     }
+
+    fn delivery(&self, mail: Uuid) -> setup::BoxFuture<'_, Result<DeliveryState, StoreError>> {
+        Box::pin(async move {
+            Ok(match self.outbox.state(mail).await? {
+                Some(mail::State::Pending) => DeliveryState::Queued,
+                Some(mail::State::Dead) => DeliveryState::DeliveryFailed,
+                // Settled mails are forgotten after some days; this one was not refused until then.
+                Some(mail::State::Sent) | None => DeliveryState::Delivered,
+            })
+        })
+    }
 }
 
 /// What setup tells of the configuration.
-pub(crate) fn setup(config: &Config, application: TenantId) -> Facts {
+pub(crate) fn setup(config: &Config, application: TenantId, outbox: &Outbox) -> Facts {
     let needed = [
         ("server.public-url", config.server.public_url.is_some()),
         ("license.recipient", config.license.recipient.is_some()),
@@ -86,7 +101,7 @@ pub(crate) fn setup(config: &Config, application: TenantId) -> Facts {
         application,
         public_url: config.server.public_url.clone(),
         missing_keys: missing.collect(),
-        email_configured: false,
+        email_configured: outbox.is_configured(),
     }
 }
 

@@ -10,35 +10,33 @@ use platform::{
     Onboarding,
     onboarding::{ConfigFacts, RuntimeFacts},
 };
+use sdk::mail::Post;
 use secrecy::SecretString;
 use signup::{
-    Decided, Mailer, Parts, Policy, Settings, Signup, SiteVerify, SiteVerifySettings, VerifyChallenge,
+    Decided, Parts, Policy, Settings, Signup, SiteVerify, SiteVerifySettings, VerifyChallenge,
 };
 use store::Store;
 use tenancy::OnboardingPolicy;
 
-use crate::mail::{ByOutbox, refused};
+use crate::mail::refused;
 
 /// What the module is put together from, beside the configuration.
-pub(crate) struct Ground<'g> {
+pub(crate) struct Ground {
     pub(crate) store: Store,
     pub(crate) line: Line,
     pub(crate) application: TenantId,
-    pub(crate) outbox: &'g Outbox,
+    pub(crate) post: Option<Post>,
     pub(crate) key: Option<StateKey>,
     pub(crate) decided: Arc<dyn Fn() -> Decided + Send + Sync>,
 }
 
 /// The module. People may not be offered what cannot work: that is a mistake in the configuration.
-pub(crate) fn signup(config: &Config, ground: Ground<'_>, ambient: &Ambient) -> anyhow::Result<Signup> {
+pub(crate) fn signup(config: &Config, ground: Ground, ambient: &Ambient) -> anyhow::Result<Signup> {
     let wanted = &config.tenant.signup;
-    let public_url = config.server.public_url.clone();
-    if wanted.is_offered() && public_url.is_none() {
+    if wanted.is_offered() && config.server.public_url.is_none() {
         let message = "must be stated where people may sign up: the links they are sent lead there";
         return Err(refused("server.public-url", message).into());
     }
-    let mailer =
-        ground.outbox.is_configured().then(|| Arc::new(ByOutbox(ground.outbox.clone())) as Arc<dyn Mailer>);
     Ok(Signup::new(Parts {
         store: ground.store,
         line: ground.line,
@@ -46,8 +44,7 @@ pub(crate) fn signup(config: &Config, ground: Ground<'_>, ambient: &Ambient) -> 
         settings: Settings { platform: policy(&wanted.platform), children: policy(&wanted.children) },
         decided: ground.decided,
         verifier: wanted.challenge.as_ref().map(verifier).transpose()?,
-        mailer,
-        public_url,
+        post: ground.post,
         pepper: pepper(ground.key, ambient),
     }))
 }

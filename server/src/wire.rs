@@ -230,6 +230,8 @@ pub(crate) async fn assemble(
     let sources = license_sources(config, deciding.catalog())?;
     let log = sealing::audit_log(store.clone(), &sources);
     let safe = sealing::safe(sources.clone());
+    let outbox = crate::mail::outbox(config, store.clone())?;
+    let post = crate::mail::post(config, &outbox);
     let identity = Identity::new(
         store.clone(),
         application,
@@ -237,15 +239,19 @@ pub(crate) async fn assemble(
         settings::identity(config),
         Some(safe),
     )
-    .context("`identity.password`")?;
-    let site = Arc::new(settings::Site { identity: identity.clone(), license: license.clone() });
-    let setup = Setup::new(store.clone(), line.clone(), site, settings::setup(config, application));
-    let outbox = crate::mail::outbox(config, store.clone())?;
+    .context("`identity.password`")?
+    .with_post(post.clone());
+    let site = Arc::new(settings::Site {
+        identity: identity.clone(),
+        license: license.clone(),
+        outbox: outbox.clone(),
+    });
+    let setup = Setup::new(store.clone(), line.clone(), site, settings::setup(config, application, &outbox));
     let ground = crate::signup::Ground {
         store: store.clone(),
         line: line.clone(),
         application,
-        outbox: &outbox,
+        post,
         key: sealing::state_key(&sources),
         decided: settings::decided(policy.clone()),
     };

@@ -77,6 +77,11 @@ root-ca-bundle-path = "roots.pem"
         &self.server.as_ref().expect("it serves").url
     }
 
+    /// Everything it has logged since it started last.
+    pub fn logged(&self) -> String {
+        self.server.as_ref().expect("it serves").logged()
+    }
+
     /// A request by nobody.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.url());

@@ -272,7 +272,7 @@ impl Replica {
     ///
     /// Never: whoever writes it does not.
     pub fn logged(&self) -> String {
-        self.server.logged.lock().expect("nobody panics there").clone()
+        self.server.logged()
     }
 
     /// Tells it to stop, and waits until it has. Returns whether it ended well.
@@ -324,6 +324,13 @@ pub(crate) fn serving(folder: &Path, database: &str, config: &str) -> Server {
         }
     });
     Server { process, url: format!("http://{address}"), logged }
+}
+
+impl Server {
+    /// Everything it has logged since it serves.
+    pub(crate) fn logged(&self) -> String {
+        self.logged.lock().expect("nobody panics there").clone()
+    }
 }
 
 impl Drop for Server {

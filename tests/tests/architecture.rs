@@ -54,7 +54,8 @@ const TABLE: &[(&str, May)] = &[
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license", "secrets"])),
     ("http", KnowAllBut("issuer")),
-    ("mail", Know(&["kernel", "store"])),
+    // It is the mailer that modules hand their mail to.
+    ("mail", Know(&["kernel", "store", "sdk"])),
     ("cli", KnowAllBut("issuer")),
     ("console", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),

@@ -1,11 +1,12 @@
 //! First-run setup over HTTP, on both engines: what anybody may do until there is an administrator, and nobody after.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use chancery_acceptance::{Fresh, Vendor, Wanted, answer, root, text};
+use chancery_acceptance::{Fresh, MailServer, Vendor, Wanted, answer, root, text};
 use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use store::{Options, Store, sqlx};
 
 const BASE: &str = "/api/platform/setup/v1";
 const PASSWORD: &str = "correct horse battery";
@@ -131,6 +132,144 @@ async fn the_gate_closes_once_for_every_replica_and_every_restart_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gate_closes_once_for_every_replica_and_every_restart_on_postgresql() {
     the_gate_closes_once_for_every_replica_and_every_restart(Database::postgres().await).await;
+}
+
+/// What sends mail, and where its links lead.
+fn mailing(server: &MailServer) -> String {
+    format!(
+        "[server]\npublic-url = \"https://platform.example.com\"\n\n[mail]\nfrom = \"no-reply@platform.example.com\"\n\
+         [mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\n",
+        server.port()
+    )
+}
+
+/// The token of the link in a mail, which is nowhere else in it.
+fn mailed(mail: &Value, to: &str) -> String {
+    assert_eq!(mail["to"], json!([to]));
+    let text = mail["text"].as_str().unwrap();
+    let link = text.split_whitespace().find(|word| word.starts_with("https://")).expect("a link");
+    let (before, token) = link.split_once('#').expect("a fragment");
+    assert_eq!(before, "https://platform.example.com/console/activate");
+    assert_eq!((text.matches(token).count(), token.len()), (1, 64));
+    token.to_owned()
+}
+
+async fn links_are_mailed_and_nobody_else_is_told_them(database: Database) {
+    let mail = MailServer::start();
+    let fresh = Fresh::over(database, &mailing(&mail));
+    let status = async || fresh.send(Method::GET, &format!("{BASE}/status"), json!({})).await.1;
+    let before = status().await;
+    assert_eq!((&before["emailConfigured"], before.get("administratorActivation")), (&json!(true), None));
+
+    // Where the mail server refuses the address for good, another administrator can be invited at once.
+    let bootstrap = async |wanted: Value| fresh.send(Method::POST, &format!("{BASE}/bootstrap"), wanted).await;
+    let wanted = |email: &str| json!({ "operatorEmail": email, "operatorDisplayName": "Ada" });
+    let (code, lost) = bootstrap(wanted("refused@example.com")).await;
+    assert_eq!((code, &lost["activation"]["deliveryState"]), (StatusCode::OK, &json!("QUEUED")), "{lost}");
+    let delivery = async |state: &str| {
+        for _ in 0..100 {
+            if status().await["administratorActivation"]["deliveryState"] == state {
+                return status().await["administratorActivation"].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("it is not {state}: {}", status().await)
+    };
+    assert_eq!(delivery("DELIVERY_FAILED").await["status"], "PENDING");
+    let (code, made) = bootstrap(wanted("Ada@example.com")).await;
+    assert_eq!(code, StatusCode::OK, "{made}");
+    let activation = &made["activation"];
+    assert_eq!(
+        (&activation["deliveryState"], activation.get("manualActivationLink")),
+        (&json!("QUEUED"), None),
+        "{made}"
+    );
+    let token = mailed(&mail.next(), "Ada@example.com");
+    let standing = delivery("DELIVERED").await;
+    assert_eq!((&standing["status"], &standing["expiresAt"]), (&json!("PENDING"), &activation["expiresAt"]));
+    let (code, again) = bootstrap(wanted("ada@example.com")).await;
+    assert_eq!((code, &again["error"]["code"]), (StatusCode::CONFLICT, &json!("administrator_invited")));
+
+    // A link that was not used in time is no more; whoever sets up invites again, and hands this one on by choice.
+    let past = |sql: &'static str| {
+        let url = fresh.database().to_owned();
+        async move {
+            let store = Store::open(&url, Options::default()).await.unwrap();
+            let mut work = store.begin().await.unwrap();
+            sqlx::query(sql).execute(&mut *work).await.unwrap();
+            work.commit().await.unwrap();
+            store.close().await;
+        }
+    };
+    past("UPDATE setup_gate SET held_until = 1").await;
+    past("UPDATE identity_action SET expires_at = 1").await;
+    assert_eq!(status().await["administratorActivation"]["status"], "EXPIRED");
+    let complete = async |token: &str| {
+        let body = json!({ "token": token, "password": PASSWORD });
+        fresh.send(Method::POST, "/api/account-actions/v1/complete", body).await
+    };
+    assert_eq!(complete(&token).await.0, StatusCode::NOT_FOUND);
+    let mut by_hand = wanted("ada@example.com");
+    by_hand["deliveryMethod"] = json!("MANUAL");
+    let (code, made) = bootstrap(by_hand).await;
+    assert_eq!((code, &made["activation"]["deliveryState"]), (StatusCode::OK, &json!("MANUAL")), "{made}");
+    assert_eq!(status().await["administratorActivation"]["deliveryState"], "MANUAL");
+    past("UPDATE setup_gate SET held_until = 1").await;
+    assert_eq!(bootstrap(wanted("ada@example.com")).await.0, StatusCode::OK);
+    let manual = Fresh::token(&made["activation"]["manualActivationLink"]);
+    assert_eq!(complete(&manual).await.0, StatusCode::NOT_FOUND, "another link ends the one before");
+    let token = mailed(&mail.next(), "Ada@example.com");
+    assert_eq!(complete(&token).await.0, StatusCode::OK);
+    is_closed(fresh.url()).await;
+
+    // An operator is invited, and is given another password, by the same way.
+    let session = fresh.sign_in("ada@example.com", PASSWORD).await;
+    let invite = json!({ "name": "bob", "email": "bob@example.com", "role": "PLATFORM_AUDITOR" });
+    let request = fresh.in_session(&session, Method::POST, "/api/identity/v1/operators").json(&invite);
+    let (code, invited) = answer(request).await;
+    assert_eq!((code, &invited["activation"]["deliveryState"]), (StatusCode::OK, &json!("QUEUED")), "{invited}");
+    let first = mailed(&mail.next(), "bob@example.com");
+    assert!(!invited.to_string().contains(&first));
+    assert_eq!(complete(&first).await.0, StatusCode::OK);
+    let request =
+        fresh.in_session(&session, Method::POST, "/api/identity/v1/operators/bob/actions").json(&json!({}));
+    let (code, given) = answer(request).await;
+    assert_eq!(code, StatusCode::OK, "{given}");
+    let second = mailed(&mail.next(), "bob@example.com");
+    assert_eq!(complete(&second).await.0, StatusCode::OK);
+    assert_eq!(complete(&second).await.0, StatusCode::NOT_FOUND, "it works once");
+
+    // No token is kept once its mail is settled, and none was logged.
+    let store = Store::open(fresh.database(), Options::default()).await.unwrap();
+    let mut kept = String::new();
+    for _ in 0..50 {
+        let texts: Vec<String> = sqlx::query_scalar("SELECT subject || body FROM mail_outbox")
+            .fetch_all(store.reader())
+            .await
+            .unwrap();
+        kept = texts.concat();
+        if kept.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(kept, "");
+    store.close().await;
+    let logged = fresh.logged();
+    assert!(logged.contains("a mail was sent"), "{logged}");
+    for token in [&token, &first, &second, &manual] {
+        assert!(!logged.contains(token.as_str()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_mailed_and_nobody_else_is_told_them_on_sqlite() {
+    links_are_mailed_and_nobody_else_is_told_them(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_mailed_and_nobody_else_is_told_them_on_postgresql() {
+    links_are_mailed_and_nobody_else_is_told_them(Database::postgres().await).await;
 }
 
 /// The guide, pasted. The vendor's license comes in between, as a file.

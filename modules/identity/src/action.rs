@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use sdk::{
+    mail::{Mail, Post},
     prelude::*,
     store::{
         Work,
@@ -68,46 +69,116 @@ pub(crate) struct Action {
     pub(crate) account: Account,
 }
 
-/// A one-time token, told once. Who holds it sets the password.
+/// A one-time token that was given. Who holds it sets the password.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GivenAction {
     /// The invitation that the token was given with.
     pub invitation_id: Uuid,
-    /// Where the console takes it, beneath the server's address. The token stands in the fragment, which no browser sends.
-    pub path: Secret,
-    /// The token.
-    pub token: Secret,
     /// Until when it is good.
     pub expires_at: Timestamp,
+    /// How it reaches the operator.
+    #[serde(flatten)]
+    pub delivery: Delivery,
 }
 
+/// How a one-time token reaches its operator.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "deliveryState", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+pub enum Delivery {
+    /// By a mail to their address, which waits to be sent. Nobody else is told the token.
+    Queued {
+        /// The mail.
+        delivery_id: Uuid,
+    },
+    /// By whoever asked for it, who is told once.
+    Manual {
+        /// Where the console takes it, beneath the server's address. The token stands in the fragment, which no browser
+        /// sends.
+        path: Secret,
+        /// The token.
+        token: Secret,
+    },
+}
+
+/// How a one-time token is to reach its operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeliveryMethod {
+    /// By mail.
+    Mail,
+    /// By whoever asks for it.
+    Manual,
+}
+
+/// The page of the console that takes a token.
+pub const ACTIVATION_PAGE: &str = "/console/activate";
+
 impl Identity {
-    /// Gives a one-time token, in place of any that the operator had.
+    /// Gives a one-time token, in place of any that the operator had, and mails it with the same work: there is no token
+    /// without its mail, and no mail without its token. Where no method is stated, it is mailed if it can be.
     pub(crate) async fn give_action(
         &self,
         work: &mut Work,
         cx: &Cx,
-        operator: &str,
+        to: &Account,
         purpose: Purpose,
+        method: Option<DeliveryMethod>,
     ) -> Result<GivenAction, IdentityError> {
+        let way = match method {
+            Some(DeliveryMethod::Manual) => None,
+            Some(DeliveryMethod::Mail) => Some(self.way_to(to).ok_or(IdentityError::MailUnavailable)?),
+            None => self.way_to(to),
+        };
         let (invitation_id, token) = (cx.uuid(), Secret::random(cx.ambient(), ""));
         let expires_at = cx.now().checked_add(self.settings.action_lifetime).unwrap_or(Timestamp::MAX);
         let expires_at = Timestamp::from_microsecond(expires_at.as_microsecond()).unwrap_or(expires_at);
-        forget_actions(work, operator).await?;
+        forget_actions(work, &to.id).await?;
         sqlx::query(
             "INSERT INTO identity_action (id, token_hash, operator, purpose, expires_at)
              VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(invitation_id.to_string())
         .bind(token.hash())
-        .bind(operator)
+        .bind(&to.id)
         .bind(purpose.as_str())
         .bind(expires_at.as_microsecond())
         .execute(&mut **work)
         .await?;
-        let path = format!("/console/activate#{}", token.expose()).into();
-        Ok(GivenAction { invitation_id, path, token, expires_at })
+        let delivery = match way {
+            Some((post, address)) => {
+                let mail = purpose.mail(post, address, &to.shown.name, &token, expires_at);
+                Delivery::Queued { delivery_id: post.send(work, cx.ambient(), mail).await? }
+            }
+            None => {
+                let path = format!("{ACTIVATION_PAGE}#{}", token.expose()).into();
+                Delivery::Manual { path, token }
+            }
+        };
+        Ok(GivenAction { invitation_id, expires_at, delivery })
+    }
+
+    /// By what, and where, a mail reaches somebody.
+    fn way_to<'a>(&'a self, account: &'a Account) -> Option<(&'a Post, &'a str)> {
+        self.post.as_ref().zip(account.shown.email.as_deref())
+    }
+}
+
+impl Purpose {
+    fn mail(self, post: &Post, to: &str, name: &str, token: &Secret, until: Timestamp) -> Mail {
+        let (host, link) = (post.host(), post.link(ACTIVATION_PAGE, token.expose()));
+        let good_until = until.strftime("%Y-%m-%d %H:%M UTC");
+        let (subject, text) = match self {
+            Self::Activation => (
+                "Set your password",
+                format!(include_str!("../mails/activation.txt"), host = host, name = name, link = link, until = good_until),
+            ),
+            Self::PasswordReset => (
+                "Set another password",
+                format!(include_str!("../mails/password.txt"), host = host, name = name, link = link, until = good_until),
+            ),
+        };
+        Mail { to: to.to_owned(), subject: subject.to_owned(), text: text.into(), until }
     }
 }
 

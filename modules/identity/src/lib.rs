@@ -29,6 +29,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sdk::{
+    mail::Post,
     prelude::*,
     store::sqlx::{self, Row, any::AnyRow},
 };
@@ -38,7 +39,7 @@ use crate::{
     safe::Keeping,
 };
 
-pub use action::{GivenAction, Purpose};
+pub use action::{ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, Purpose};
 pub use operator::{Operator, OperatorStatus};
 pub use passwords::{MIN_PASSWORD_CHARACTERS, PasswordParametersError};
 pub use role::{Permissions, Role};
@@ -68,6 +69,7 @@ pub struct Identity {
     settings: Arc<Settings>,
     passwords: Passwords,
     keeping: Keeping,
+    post: Option<Post>,
 }
 
 /// By what a caller shows who they are.
@@ -160,6 +162,9 @@ pub enum IdentityError {
     /// What is asked for does not fit the operator's status.
     #[error("the operator is {}", .0.as_str())]
     WrongStatus(OperatorStatus),
+    /// No mail can be sent from here, or not to this operator.
+    #[error("no mail can be sent to this operator from here")]
+    MailUnavailable,
     /// The answer would be kept under the key.
     #[error("what this answers is told once, so it takes no idempotency key")]
     ToldOnce,
@@ -205,6 +210,7 @@ impl Problem for IdentityError {
             Self::NoSuchToken | Self::NoSuchAction => "unknown_token",
             Self::InvalidTokenName => "invalid_token_name",
             Self::WrongStatus(_) => "wrong_status",
+            Self::MailUnavailable => "mail_unavailable",
             Self::ToldOnce => "idempotency_key_not_taken",
             Self::Store(_) => "internal",
         }
@@ -230,7 +236,8 @@ impl Problem for IdentityError {
             | Self::LastAdministrator
             | Self::SecondFactorExists
             | Self::NoSecondFactor
-            | Self::WrongStatus(_) => Category::Conflict,
+            | Self::WrongStatus(_)
+            | Self::MailUnavailable => Category::Conflict,
             Self::TooManyAttempts { .. } => Category::RateLimited,
             Self::Busy => Category::Unavailable,
             Self::Store(_) => Category::Internal,
@@ -258,7 +265,13 @@ impl Identity {
     ) -> Result<Self, PasswordParametersError> {
         let passwords = Passwords::of(settings.password)?;
         let settings = Arc::new(settings);
-        Ok(Self { store, permissions, application, settings, passwords, keeping: Keeping(safe) })
+        Ok(Self { store, permissions, application, settings, passwords, keeping: Keeping(safe), post: None })
+    }
+
+    /// With a way to send mail, or without: then whoever asks for a one-time token hands it on.
+    #[must_use]
+    pub fn with_post(self, post: Option<Post>) -> Self {
+        Self { post, ..self }
     }
 
     /// The principal that a credential belongs to. One that nobody holds is no error.

@@ -1,9 +1,12 @@
 //! Operators, through the real pipeline: how they are invited, sign in, and are kept apart.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use chancery_identity::{
-    Allowance, Credential, Identity, IdentityError, MIGRATIONS, OPERATORS_READ, OPERATORS_WRITE,
+    Allowance, Credential, Delivery, DeliveryMethod, GivenAction, Identity, IdentityError, MIGRATIONS, OPERATORS_READ, OPERATORS_WRITE,
     OperatorStatus, PasswordSettings, Permissions, Purpose, Role, Secret, SessionSettings, Settings,
     SignedIn, ThrottleSettings,
     actions::{complete::CompleteAction, create::CreateAction, resolve::ResolveAction},
@@ -25,8 +28,11 @@ use chancery_identity::{
 use jiff::{SignedDuration, Timestamp};
 use sdk::{
     kernel::{Command, Fault, Modules},
+    mail::{Mail, Mailer, Post, Taken},
     prelude::*,
+    store::{Work, sqlx},
 };
+use secrecy::ExposeSecret;
 use testkit::Testkit;
 
 const PASSWORD: &str = "correct horse battery";
@@ -55,19 +61,35 @@ struct Deployment {
     identity: Arc<Mutex<Option<Identity>>>,
 }
 
+/// A token that nobody mailed.
+fn told(given: &GivenAction) -> Secret {
+    match &given.delivery {
+        Delivery::Manual { token, .. } => token.clone(),
+        Delivery::Queued { .. } => panic!("it was mailed"),
+    }
+}
+
+fn give(name: &str) -> CreateAction {
+    CreateAction { name: name.to_owned(), delivery_method: None }
+}
+
 impl Deployment {
     fn new() -> Self {
         Self::with(settings())
     }
 
     fn with(settings: Settings) -> Self {
+        Self::posting(settings, None)
+    }
+
+    fn posting(settings: Settings, post: Option<Post>) -> Self {
         let identity = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&identity);
         let testkit = Testkit::new(MIGRATIONS, move |store| {
             let all = [OPERATORS_READ, OPERATORS_WRITE, Permission::new("tenants.read")];
             let permissions = Permissions::of_program(all).within_tenant([OPERATORS_READ, OPERATORS_WRITE]);
-            let made =
-                Identity::new(store.clone(), APPLICATION, permissions, settings.clone(), None).unwrap();
+            let made = Identity::new(store.clone(), APPLICATION, permissions, settings.clone(), None);
+            let made = made.unwrap().with_post(post.clone());
             *kept.lock().unwrap() = Some(made.clone());
             Modules::none().mount(made)
         });
@@ -99,15 +121,21 @@ impl Deployment {
     }
 
     async fn invite(&self, name: &str, role: Role, home: TenantId) -> InvitedOperator {
-        let wanted =
-            CreateOperator { name: name.to_owned(), email: None, display_name: None, role, home: Some(home) };
+        let wanted = CreateOperator {
+            name: name.to_owned(),
+            email: None,
+            display_name: None,
+            role,
+            home: Some(home),
+            delivery_method: None,
+        };
         self.run(Principal::System, wanted).await.unwrap()
     }
 
     /// An operator with a password.
     async fn operator(&self, name: &str, role: Role, home: TenantId) {
         let invited = self.invite(name, role, home).await;
-        self.complete(invited.activation.token, PASSWORD).await.unwrap();
+        self.complete(told(&invited.activation), PASSWORD).await.unwrap();
     }
 
     async fn complete(&self, token: Secret, password: &str) -> Result<(), IdentityError> {
@@ -151,8 +179,8 @@ async fn who_was_invited_sets_a_password_once_and_signs_in() {
     let deployment = Deployment::new();
     let invited = deployment.invite(" Ada ", Role::PlatformAdmin, APPLICATION).await;
     assert_eq!((invited.operator.name.as_str(), invited.operator.status), ("ada", OperatorStatus::Invited));
-    let token = invited.activation.token;
-    assert_eq!(invited.activation.path.expose(), format!("/console/activate#{}", token.expose()));
+    let Delivery::Manual { path, token } = invited.activation.delivery else { panic!("nothing sends mail") };
+    assert_eq!(path.expose(), format!("/console/activate#{}", token.expose()));
     let resolved =
         deployment.run(Principal::Anonymous, ResolveAction { token: token.clone() }).await.unwrap();
     assert_eq!((resolved.action, resolved.name.as_str()), (Purpose::Activation, "ada"));
@@ -348,15 +376,15 @@ async fn who_lost_a_password_gets_another_by_a_one_time_token_of_their_own() {
     let ada = deployment.admin().await;
     deployment.operator("bob", Role::PlatformAuditor, APPLICATION).await;
     let session = deployment.sign_in("bob", PASSWORD).await.unwrap();
-    let first = deployment.run(ada.clone(), CreateAction { name: "bob".into() }).await.unwrap();
-    let second = deployment.run(ada.clone(), CreateAction { name: "bob".into() }).await.unwrap();
-    assert!(deployment.complete(first.token, "another long password").await.is_err(), "one at a time");
-    deployment.complete(second.token, "another long password").await.unwrap();
+    let first = deployment.run(ada.clone(), give("bob")).await.unwrap();
+    let second = deployment.run(ada.clone(), give("bob")).await.unwrap();
+    assert!(deployment.complete(told(&first), "another long password").await.is_err(), "one at a time");
+    deployment.complete(told(&second), "another long password").await.unwrap();
     assert!(deployment.in_session(&session).await.is_none());
     deployment.sign_in("bob", "another long password").await.unwrap();
-    let late = deployment.run(ada, CreateAction { name: "bob".into() }).await.unwrap();
+    let late = deployment.run(ada, give("bob")).await.unwrap();
     deployment.testkit.pass(SignedDuration::from_hours(24));
-    assert!(deployment.complete(late.token, "a third long password").await.is_err(), "it has expired");
+    assert!(deployment.complete(told(&late), "a third long password").await.is_err(), "it has expired");
 }
 
 #[tokio::test]
@@ -365,12 +393,12 @@ async fn no_kind_of_token_stands_in_for_another() {
     let ada = deployment.admin().await;
     let session = deployment.sign_in("ada", PASSWORD).await.unwrap();
     let script = deployment.run(ada.clone(), CreateToken { name: "ci".into(), days: None }).await.unwrap();
-    let action = deployment.run(ada, CreateAction { name: "ada".into() }).await.unwrap();
+    let action = told(&deployment.run(ada, give("ada")).await.unwrap());
     let (session, csrf) = (session.session_token, session.csrf_token);
-    for wrong in [&session, &csrf, &action.token] {
+    for wrong in [&session, &csrf, &action] {
         assert!(deployment.of(Credential::Token(wrong.expose())).await.is_none());
     }
-    for wrong in [&script.token, &csrf, &action.token] {
+    for wrong in [&script.token, &csrf, &action] {
         assert!(deployment.of(Credential::Session(wrong.expose())).await.is_none());
     }
     for wrong in [session, csrf, script.token] {
@@ -456,6 +484,7 @@ async fn administrators_of_a_tenant_reach_its_operators_and_no_others() {
         display_name: None,
         role,
         home,
+        delivery_method: None,
     };
     let invited = deployment.run(acme.clone(), invite("acme2", Role::TenantAdmin, None)).await.unwrap();
     assert_eq!(invited.operator.home, ACME);
@@ -472,7 +501,7 @@ async fn administrators_of_a_tenant_reach_its_operators_and_no_others() {
         let codes = [
             deployment.run(acme.clone(), ShowOperator { name: name() }).await.unwrap_err().code(),
             deployment.run(acme.clone(), DisableOperator { name: name() }).await.unwrap_err().code(),
-            deployment.run(acme.clone(), CreateAction { name: name() }).await.unwrap_err().code(),
+            deployment.run(acme.clone(), give(&name())).await.unwrap_err().code(),
         ];
         assert_eq!(codes, ["unknown_operator"; 3]);
     }
@@ -589,6 +618,7 @@ async fn a_name_is_given_once() {
         display_name: None,
         role: Role::PlatformAuditor,
         home: None,
+        delivery_method: None,
     };
     let error = deployment.run(Principal::System, again).await.unwrap_err();
     assert!(matches!(error, IdentityError::NameTaken(name) if name == "ada"));
@@ -598,12 +628,98 @@ async fn a_name_is_given_once() {
 async fn nothing_that_holds_a_secret_prints_it() {
     let deployment = Deployment::new();
     let invited = deployment.invite("ada", Role::PlatformAdmin, APPLICATION).await;
-    assert!(!format!("{invited:?}").contains(invited.activation.token.expose()));
-    deployment.complete(invited.activation.token, PASSWORD).await.unwrap();
+    assert!(!format!("{invited:?}").contains(told(&invited.activation).expose()));
+    deployment.complete(told(&invited.activation), PASSWORD).await.unwrap();
     let command = attempt("ada", PASSWORD, Some("123456"));
     assert!(!format!("{command:?}").contains(PASSWORD) && !format!("{command:?}").contains("123456"));
     let session = deployment.run(Principal::Anonymous, command).await.unwrap();
     assert!(!format!("{session:?}").contains(session.session_token.expose()));
+}
+
+/// Takes mail, unless it is out of order.
+#[derive(Default)]
+struct Letterbox {
+    mails: Mutex<Vec<Mail>>,
+    broken: AtomicBool,
+}
+
+impl Mailer for Letterbox {
+    fn enqueue<'a>(&'a self, _work: &'a mut Work, ambient: &'a Ambient, mail: Mail) -> Taken<'a> {
+        Box::pin(async move {
+            if self.broken.load(Ordering::SeqCst) {
+                return Err(StoreError::from(sqlx::Error::PoolClosed));
+            }
+            self.mails.lock().unwrap().push(mail);
+            Ok(ambient.uuid())
+        })
+    }
+}
+
+impl Letterbox {
+    /// The token of the link in the last mail.
+    fn token(&self) -> Secret {
+        let mail = self.mails.lock().unwrap().pop().expect("a mail");
+        let link = mail.text.expose_secret().split_whitespace().find(|word| word.starts_with("https://"));
+        let (before, token) = link.expect("a link").split_once('#').expect("a fragment");
+        assert_eq!(before, "https://platform.example.com/console/activate");
+        token.into()
+    }
+}
+
+#[tokio::test]
+async fn a_one_time_token_is_mailed_with_the_work_that_makes_it_or_neither_is_there() {
+    let letters = Arc::new(Letterbox::default());
+    let post = Post::new(Arc::clone(&letters) as _, "https://platform.example.com".parse().unwrap());
+    let deployment = Deployment::posting(settings(), Some(post));
+    let ada = deployment.admin().await;
+    let invite = |name: &str, email: Option<&str>, delivery_method| CreateOperator {
+        name: name.to_owned(),
+        email: email.map(str::to_owned),
+        display_name: None,
+        role: Role::PlatformAuditor,
+        home: None,
+        delivery_method,
+    };
+
+    let invited = deployment.run(ada.clone(), invite("bob", Some("bob@example.com"), None)).await.unwrap();
+    assert!(matches!(invited.activation.delivery, Delivery::Queued { .. }), "{invited:?}");
+    let answered = serde_json::to_value(&invited).unwrap();
+    assert_eq!(answered["activation"]["deliveryState"], "QUEUED");
+    assert_eq!((answered["activation"].get("token"), answered["activation"].get("path")), (None, None));
+    let (to, until) = {
+        let mails = letters.mails.lock().unwrap();
+        (mails[0].to.clone(), mails[0].until)
+    };
+    assert_eq!((to.as_str(), until), ("bob@example.com", invited.activation.expires_at));
+    deployment.complete(letters.token(), PASSWORD).await.unwrap();
+
+    // Another password for the same operator, and the token that somebody would rather hand on.
+    let given = deployment.run(ada.clone(), give("bob")).await.unwrap();
+    assert!(matches!(given.delivery, Delivery::Queued { .. }));
+    let mailed = letters.token();
+    let manual =
+        CreateAction { name: "bob".to_owned(), delivery_method: Some(DeliveryMethod::Manual) };
+    let by_hand = told(&deployment.run(ada.clone(), manual).await.unwrap());
+    assert_eq!(deployment.complete(mailed, PASSWORD).await.unwrap_err().code(), "unknown_token");
+    assert!(letters.mails.lock().unwrap().is_empty());
+
+    // Where the mail is not taken, there is no new token, and the one before stays good.
+    letters.broken.store(true, Ordering::SeqCst);
+    assert_eq!(deployment.run(ada.clone(), give("bob")).await.unwrap_err().code(), "internal");
+    let lost = invite("cyd", Some("cyd@example.com"), None);
+    assert_eq!(deployment.run(ada.clone(), lost).await.unwrap_err().code(), "internal");
+    let cyd = ShowOperator { name: "cyd".into() };
+    assert_eq!(deployment.run(ada.clone(), cyd).await.unwrap_err().code(), "unknown_operator");
+    deployment.complete(by_hand, "another long password").await.unwrap();
+
+    // Who has no address is told by whoever invited them; a mail for them cannot be insisted on.
+    let mail = Some(DeliveryMethod::Mail);
+    assert_eq!(
+        deployment.run(ada.clone(), invite("eve", None, mail)).await.unwrap_err().code(),
+        "mail_unavailable"
+    );
+    let invited = deployment.run(ada, invite("eve", None, None)).await.unwrap();
+    deployment.complete(told(&invited.activation), PASSWORD).await.unwrap();
 }
 
 testkit::every_command_is_described!(Identity, except "identity.operators.whoami");

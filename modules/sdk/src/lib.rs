@@ -34,6 +34,8 @@
 //!
 //! The derives of `serde` and `schemars` name their crates, so a module lists those two beside this one.
 
+pub mod mail;
+
 pub use {descriptors, kernel, secrets, store};
 
 /// A module that a program can add to the standard ones by its name alone: `Program::standard().with::<Greeting>()`.

@@ -3,6 +3,7 @@ CREATE TABLE setup_gate (
     closed_at BIGINT,
     administrator TEXT,
     held_until BIGINT NOT NULL,
+    mail TEXT,
     resume_step BIGINT NOT NULL,
     draft TEXT,
     license_request TEXT

@@ -12,6 +12,8 @@ pub mod onboarding;
 pub mod platform;
 pub mod status;
 
+mod activation;
+
 use std::{
     fmt,
     pin::Pin,
@@ -31,6 +33,9 @@ use sdk::{
     store::sqlx::{self, Row as _},
 };
 use url::Url;
+use uuid::Uuid;
+
+pub use activation::{AdministratorActivation, ActivationStatus, DeliveryState};
 
 /// The tables of this module.
 pub const MIGRATIONS: &[Migration] = &[Migration {
@@ -49,6 +54,9 @@ pub trait Site: Send + Sync + 'static {
 
     /// Whether there is a license that counts.
     fn is_licensed(&self) -> bool;
+
+    /// What became of a mail.
+    fn delivery(&self, mail: Uuid) -> BoxFuture<'_, Result<DeliveryState, StoreError>>;
 }
 
 /// What is configured, as far as setup tells.

@@ -27,12 +27,10 @@ mod wanted;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use sdk::{prelude::*, store::sqlx};
+use sdk::{mail::Post, prelude::*, store::sqlx};
 use secrecy::SecretString;
-use url::Url;
 
 pub use challenge::{ChallengeError, VerifyChallenge};
-pub use mailer::{Mail, Mailer};
 pub use policy::{Decided, Policy, Settings};
 pub use request::{SignupStatus, SignupView};
 pub use siteverify::{SiteVerify, SiteVerifyError, SiteVerifySettings};
@@ -70,10 +68,8 @@ pub struct Parts {
     pub decided: Arc<dyn Fn() -> Decided + Send + Sync>,
     /// Who tells people from programs. Without one every request is refused.
     pub verifier: Option<Arc<dyn VerifyChallenge>>,
-    /// Who takes mail. Without one nobody can be asked to confirm, so every request is refused.
-    pub mailer: Option<Arc<dyn Mailer>>,
-    /// The address people reach this server by. Without one there is no link to send.
-    pub public_url: Option<Url>,
+    /// The way to people. Without one nobody can be asked to confirm, so every request is refused.
+    pub post: Option<Post>,
     /// The key under which network addresses are kept. It must be the same on all replicas, and not in the database.
     pub pepper: SecretString,
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use chancery_signup::{
-    BoxFuture, ChallengeError, Confidential, Decided, MIGRATIONS, Mail, Mailer, Parts, Policy, SELF_SIGNUP,
+    BoxFuture, ChallengeError, Confidential, Decided, MIGRATIONS, Parts, Policy, SELF_SIGNUP,
     SIGNUPS_READ, SIGNUPS_WRITE, Settings, Signup, SignupError, SignupStatus, VerifyChallenge,
     requests::{
         SignupOutcome, approve::ApproveSignup, confirm::ConfirmSignup, list_pending::ListPending,
@@ -19,6 +19,7 @@ use sdk::{
         descriptor::{EntitlementKey, LicenseDescriptor},
     },
     kernel::{Authenticated, BoxProblem, Commands, Fault, Modules, RuntimeCommand},
+    mail::{Mail, Mailer, Post, Taken},
     prelude::*,
     store::Work,
 };
@@ -34,14 +35,9 @@ const ELSEWHERE: TenantId = TenantId(Uuid::from_u128(2));
 struct Letterbox(Mutex<Vec<Mail>>);
 
 impl Mailer for Letterbox {
-    fn enqueue<'a>(
-        &'a self,
-        _work: &'a mut Work,
-        _ambient: &'a Ambient,
-        mail: Mail,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn enqueue<'a>(&'a self, _work: &'a mut Work, ambient: &'a Ambient, mail: Mail) -> Taken<'a> {
         self.0.lock().unwrap().push(mail);
-        Box::pin(async { Ok(()) })
+        Box::pin(async { Ok(ambient.uuid()) })
     }
 }
 
@@ -110,8 +106,10 @@ impl Scene {
                     require_approval: false,
                 }),
                 verifier: Some(Arc::new(Everybody)),
-                mailer: Some(Arc::clone(&mailer) as _),
-                public_url: Some("https://platform.example.com".parse().unwrap()),
+                post: Some(Post::new(
+                    Arc::clone(&mailer) as _,
+                    "https://platform.example.com".parse().unwrap(),
+                )),
                 pepper: "pepper".to_owned().into(),
             });
             *making.lock().unwrap() = Some(signup.clone());
@@ -266,7 +264,7 @@ async fn what_license_or_policy_refuse_can_be_approved_again_and_what_cannot_be_
         failed(scene.testkit.run(approve(id)).await),
         SignupError::Misplaced(SignupStatus::Failed)
     ));
-    let told: Vec<_> = scene.letters.0.lock().unwrap().iter().map(|mail| mail.subject).collect();
+    let told: Vec<_> = scene.letters.0.lock().unwrap().iter().map(|mail| mail.subject.clone()).collect();
     assert_eq!(told, [] as [&str; 0], "nobody is told of a tenant that is not there");
 }
 

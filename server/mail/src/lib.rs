@@ -18,5 +18,6 @@ mod delivery;
 mod outbox;
 mod smtp;
 
-pub use outbox::{Backlog, MIGRATIONS, Mail, Outbox, State};
+pub use outbox::{Backlog, MIGRATIONS, Outbox, State};
+pub use sdk::mail::Mail;
 pub use smtp::{Security, Smtp, SmtpError, SmtpSettings};

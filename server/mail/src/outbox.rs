@@ -9,7 +9,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use kernel::Ambient;
-use secrecy::{ExposeSecret, SecretString};
+use sdk::mail::{Mail, Mailer, Taken};
+use secrecy::ExposeSecret;
 use store::{
     Migration, Store, StoreError, Work,
     sqlx::{self, Row},
@@ -31,19 +32,6 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(15);
 
 /// How long a settled mail is kept, without its text, for those who ask what became of it.
 const KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
-
-/// A mail that is to be sent.
-#[derive(Clone, Debug)]
-pub struct Mail {
-    /// The one address it goes to.
-    pub to: String,
-    /// What it is about. No secret.
-    pub subject: String,
-    /// Its plain text, which may hold a one-time token.
-    pub text: SecretString,
-    /// When it loses its meaning. It is not sent after that.
-    pub until: Timestamp,
-}
 
 /// What became of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,6 +248,12 @@ impl Outbox {
         .execute(&mut *work)
         .await?;
         work.commit().await
+    }
+}
+
+impl Mailer for Outbox {
+    fn enqueue<'a>(&'a self, work: &'a mut Work, ambient: &'a Ambient, mail: Mail) -> Taken<'a> {
+        Box::pin(async move { Outbox::enqueue(self, work, ambient, &mail).await })
     }
 }
 

@@ -3,16 +3,16 @@
 use sdk::prelude::*;
 
 use crate::{
-    Identity, IdentityError, OPERATORS_WRITE,
+    DeliveryMethod, Identity, IdentityError, OPERATORS_WRITE,
     action::{GivenAction, Purpose},
     operator::{OperatorStatus, find, normalized},
     told_once,
 };
 
 /// Give an operator a one-time token to set a password with, in place of any given before: the first one, or another.
-/// Their present password stays good until it is used.
+/// Their present password stays good until it is used. It is mailed to them where that can be, and answered where not.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("identity.actions.create", Identity -> GivenAction)]
 #[access(permission = OPERATORS_WRITE, max_age = "15m")]
 #[license(none)]
@@ -20,6 +20,9 @@ use crate::{
 pub struct CreateAction {
     /// The operator's name.
     pub name: String,
+    /// How the token reaches them, when not as can be: `MAIL`, or `MANUAL` for whoever asks to hand it on.
+    #[serde(default)]
+    pub delivery_method: Option<DeliveryMethod>,
 }
 
 impl Handle<CreateAction> for Identity {
@@ -36,7 +39,7 @@ impl Handle<CreateAction> for Identity {
             OperatorStatus::Active => Purpose::PasswordReset,
             OperatorStatus::Disabled => return Err(IdentityError::WrongStatus(OperatorStatus::Disabled)),
         };
-        let given = self.give_action(&mut work, cx, &account.id, purpose).await?;
+        let given = self.give_action(&mut work, cx, &account, purpose, command.delivery_method).await?;
         work.commit().await?;
         Ok(given)
     }

@@ -3,13 +3,14 @@
 use sdk::{prelude::*, store::sqlx};
 
 use crate::{
-    Identity, IdentityError, OPERATORS_WRITE, Operator, OperatorStatus, Reach, Role,
+    DeliveryMethod, Identity, IdentityError, OPERATORS_WRITE, Operator, OperatorStatus, Reach, Role,
     action::{GivenAction, Purpose},
     operator::{find, parse_display_name, parse_email, parse_name},
     told_once,
 };
 
-/// Invite an operator. The one-time token in the answer lets them set their password.
+/// Invite an operator. A one-time token lets them set their password: it is mailed to them where that can be, and answered
+/// where not.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("identity.operators.create", Identity -> InvitedOperator)]
@@ -34,9 +35,12 @@ pub struct CreateOperator {
     /// roles to another.
     #[serde(default)]
     pub home: Option<TenantId>,
+    /// How the token reaches them, when not as can be: `MAIL`, or `MANUAL` for whoever asks to hand it on.
+    #[serde(default)]
+    pub delivery_method: Option<DeliveryMethod>,
 }
 
-/// An operator who was invited, with a token that is told once.
+/// An operator who was invited, with their one-time token.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InvitedOperator {
@@ -49,7 +53,7 @@ pub struct InvitedOperator {
 impl Handle<CreateOperator> for Identity {
     async fn handle(&self, cx: &Cx, command: CreateOperator) -> Result<InvitedOperator, IdentityError> {
         told_once(cx)?;
-        let CreateOperator { name, email, display_name, role, home } = command;
+        let CreateOperator { name, email, display_name, role, home, delivery_method } = command;
         let name = parse_name(&name)?;
         let email = email.as_deref().map(parse_email).transpose()?;
         let display_name = display_name.as_deref().map(parse_display_name).transpose()?;
@@ -83,8 +87,9 @@ impl Handle<CreateOperator> for Identity {
         if inserted.rows_affected() == 0 {
             return Err(IdentityError::NameTaken(name));
         }
-        let activation = self.give_action(&mut work, cx, &id, Purpose::Activation).await?;
         let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator)?;
+        let activation =
+            self.give_action(&mut work, cx, &account, Purpose::Activation, delivery_method).await?;
         work.commit().await?;
         Ok(InvitedOperator { operator: account.shown, activation })
     }

@@ -1,23 +1,24 @@
 //! `setup.platform.bootstrap`
 
 use identity::{
-    GivenAction, IdentityError, Role, Secret,
+    ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, IdentityError, Role, Secret,
     actions::create::CreateAction,
     operators::{create::CreateOperator, disable::DisableOperator},
 };
 use jiff::Timestamp;
 use sdk::{
     kernel::Fault,
+    mail::link,
     prelude::*,
-    store::sqlx::{self, Row as _},
+    store::sqlx,
 };
 use uuid::Uuid;
 
-use crate::{LEASE, Setup, SetupError};
+use crate::{DeliveryState, LEASE, Setup, SetupError};
 
-/// Invite the first administrator, who signs in by their e-mail address. The link in the answer lets them set a password;
-/// once they have, there is no setup any more. Of two that do this at once, one does; the other may once the link of the
-/// first has expired unused.
+/// Invite the first administrator, who signs in by their e-mail address. A link lets them set a password: it is mailed to
+/// them where that can be, and answered where not. Once they have set one, there is no setup any more. Of two that do this
+/// at once, one does; another link is given once the one before has expired unused, or its mail was refused.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("setup.platform.bootstrap", Setup -> Bootstrapped)]
@@ -31,6 +32,9 @@ pub struct Bootstrap {
     /// Their name for people.
     #[schemars(length(min = 1, max = 200))]
     pub operator_display_name: String,
+    /// How the link reaches them, when not as can be: `MAIL`, or `MANUAL` for whoever sets up to hand it on.
+    #[serde(default)]
+    pub delivery_method: Option<DeliveryMethod>,
 }
 
 /// The platform has its tenant, and an administrator is invited.
@@ -57,26 +61,39 @@ pub struct Activation {
     pub invitation_id: Uuid,
     /// Until when it is good.
     pub expires_at: Timestamp,
-    /// `MANUAL`: whoever set up hands the link on.
-    pub delivery_state: String,
-    /// The link, told once. The token stands in its fragment.
-    pub manual_activation_link: Secret,
+    /// `QUEUED`: its mail waits to be sent. `MANUAL`: whoever set up hands the link on.
+    pub delivery_state: DeliveryState,
+    /// The link, told once, where it was not mailed. The token stands in its fragment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual_activation_link: Option<Secret>,
 }
 
 impl Handle<Bootstrap> for Setup {
     async fn handle(&self, cx: &Cx, command: Bootstrap) -> Result<Bootstrapped, SetupError> {
         self.enter::<Bootstrap>(cx).await?;
-        let Bootstrap { operator_email, operator_display_name } = command;
+        let Bootstrap { operator_email, operator_display_name, delivery_method } = command;
         let name = operator_email.trim().to_lowercase();
         let before = self.hold(cx, &name).await?;
-        let activation = match self.invite(cx, &name, operator_email, operator_display_name).await {
+        let wanted = CreateOperator {
+            name: name.clone(),
+            email: Some(operator_email),
+            display_name: Some(operator_display_name),
+            role: Role::PlatformAdmin,
+            home: Some(self.facts.application),
+            delivery_method,
+        };
+        let activation = match self.invite(cx, wanted).await {
             Ok(activation) => activation,
             Err(error) => {
-                self.release(before, cx.now()).await?;
+                self.keep(before.as_deref(), cx.now(), None).await?;
                 return Err(error);
             }
         };
-        self.keep_until(activation.expires_at).await?;
+        let (mail, delivery_state, link) = match activation.delivery {
+            Delivery::Queued { delivery_id } => (Some(delivery_id), DeliveryState::Queued, None),
+            Delivery::Manual { path, token } => (None, DeliveryState::Manual, Some(self.link(path, &token))),
+        };
+        self.keep(Some(&name), activation.expires_at, mail).await?;
         if let Some(before) = before.filter(|before| *before != name) {
             // Their link has expired unused, and another takes their place.
             let disabling = self.run(cx, DisableOperator { name: before }).await;
@@ -95,8 +112,8 @@ impl Handle<Bootstrap> for Setup {
             activation: Activation {
                 invitation_id: activation.invitation_id,
                 expires_at: activation.expires_at,
-                delivery_state: "MANUAL".to_owned(),
-                manual_activation_link: self.link(&activation.path),
+                delivery_state,
+                manual_activation_link: link,
             },
         })
     }
@@ -107,43 +124,37 @@ impl Setup {
     async fn hold(&self, cx: &Cx, name: &str) -> Result<Option<String>, SetupError> {
         let now = cx.now();
         let lease = now.checked_add(LEASE).unwrap_or(Timestamp::MAX);
+        let before = self.invitation().await?;
+        // A link that reached nobody keeps nobody out.
+        let lost = match &before {
+            Some(it) if self.delivery(it).await? == DeliveryState::DeliveryFailed => it.mail,
+            _ => None,
+        };
         let mut work = self.store.begin().await?;
-        let row = sqlx::query("SELECT administrator, held_until FROM setup_gate WHERE id = 1")
-            .fetch_one(&mut *work)
-            .await?;
-        let (before, until): (Option<String>, i64) =
-            (row.try_get("administrator")?, row.try_get("held_until")?);
         let held = sqlx::query(
-            "UPDATE setup_gate SET administrator = $1, held_until = $2
-             WHERE id = 1 AND closed_at IS NULL AND held_until <= $3",
+            "UPDATE setup_gate SET administrator = $1, held_until = $2, mail = NULL
+             WHERE id = 1 AND closed_at IS NULL AND (held_until <= $3 OR mail = $4)",
         )
         .bind(name)
         .bind(lease.as_microsecond())
         .bind(now.as_microsecond())
+        .bind(lost.map(|mail| mail.to_string()))
         .execute(&mut *work)
         .await?;
+        work.commit().await?;
         if held.rows_affected() == 0 {
-            return Err(SetupError::Invited(Timestamp::from_microsecond(until).unwrap_or(now)));
+            return Err(SetupError::Invited(self.invitation().await?.map_or(now, |it| it.until)));
         }
-        work.commit().await?;
-        Ok(before)
+        Ok(before.map(|it| it.name))
     }
 
-    async fn release(&self, before: Option<String>, now: Timestamp) -> Result<(), SetupError> {
+    /// Who is invited, until when nobody else is, and the mail that tells them.
+    async fn keep(&self, name: Option<&str>, until: Timestamp, mail: Option<Uuid>) -> Result<(), SetupError> {
         let mut work = self.store.begin().await?;
-        sqlx::query("UPDATE setup_gate SET administrator = $1, held_until = $2 WHERE id = 1")
-            .bind(before)
-            .bind(now.as_microsecond())
-            .execute(&mut *work)
-            .await?;
-        work.commit().await?;
-        Ok(())
-    }
-
-    async fn keep_until(&self, until: Timestamp) -> Result<(), SetupError> {
-        let mut work = self.store.begin().await?;
-        sqlx::query("UPDATE setup_gate SET held_until = $1 WHERE id = 1")
+        sqlx::query("UPDATE setup_gate SET administrator = $1, held_until = $2, mail = $3 WHERE id = 1")
+            .bind(name)
             .bind(until.as_microsecond())
+            .bind(mail.map(|mail| mail.to_string()))
             .execute(&mut *work)
             .await?;
         work.commit().await?;
@@ -151,31 +162,20 @@ impl Setup {
     }
 
     /// Invites an administrator, or gives the one who was invited another token.
-    async fn invite(
-        &self,
-        cx: &Cx,
-        name: &str,
-        email: String,
-        display_name: String,
-    ) -> Result<GivenAction, SetupError> {
-        let wanted = CreateOperator {
-            name: name.to_owned(),
-            email: Some(email),
-            display_name: Some(display_name),
-            role: Role::PlatformAdmin,
-            home: Some(self.facts.application),
-        };
+    async fn invite(&self, cx: &Cx, wanted: CreateOperator) -> Result<GivenAction, SetupError> {
+        let delivery_method = wanted.delivery_method;
         match self.run(cx, wanted).await {
             Ok(invited) => Ok(invited.activation),
             Err(SetupError::Identity(Fault::Failed(IdentityError::NameTaken(name)))) => {
-                self.run(cx, CreateAction { name }).await
+                self.run(cx, CreateAction { name, delivery_method }).await
             }
             Err(error) => Err(error),
         }
     }
 
-    fn link(&self, path: &Secret) -> Secret {
-        let at = self.facts.public_url.as_ref().and_then(|url| url.join(path.expose()).ok());
-        at.map_or_else(|| path.clone(), |url| url.as_str().into())
+    /// The whole link where the server's address is known, the path where not.
+    fn link(&self, path: Secret, token: &Secret) -> Secret {
+        let base = self.facts.public_url.as_ref();
+        base.map_or(path, |base| link(base, ACTIVATION_PAGE, token.expose()).as_str().into())
     }
 }

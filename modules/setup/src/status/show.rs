@@ -1,11 +1,8 @@
 //! `setup.status.show`
 
-use sdk::{
-    prelude::*,
-    store::sqlx::{self, Row as _},
-};
+use sdk::prelude::*;
 
-use crate::{Setup, SetupError};
+use crate::{ActivationStatus, AdministratorActivation, Setup, SetupError};
 
 /// Show what is still to be set up. Not found means that all is.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
@@ -34,20 +31,33 @@ pub struct SetupStatus {
     pub license_configured: bool,
     /// Whether an administrator was invited, and has yet to set a password.
     pub administrator_activation_required: bool,
+    /// How far that administrator has come; absent where nobody was invited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub administrator_activation: Option<AdministratorActivation>,
 }
 
 impl Handle<ShowSetupStatus> for Setup {
     async fn handle(&self, cx: &Cx, _command: ShowSetupStatus) -> Result<SetupStatus, SetupError> {
         self.enter::<ShowSetupStatus>(cx).await?;
-        let row = sqlx::query("SELECT administrator FROM setup_gate WHERE id = 1")
-            .fetch_one(self.store.reader())
-            .await?;
+        let activation = match self.invitation().await? {
+            Some(invitation) => Some(AdministratorActivation {
+                status: if invitation.until > cx.now() {
+                    ActivationStatus::Pending
+                } else {
+                    ActivationStatus::Expired
+                },
+                expires_at: invitation.until,
+                delivery_state: self.delivery(&invitation).await?,
+            }),
+            None => None,
+        };
         Ok(SetupStatus {
             gate_open: true,
             first_tenant_config_missing_keys: self.facts.missing_keys.clone(),
             email_configured: self.facts.email_configured,
             license_configured: self.site.is_licensed(),
-            administrator_activation_required: row.try_get::<Option<String>, _>("administrator")?.is_some(),
+            administrator_activation_required: activation.is_some(),
+            administrator_activation: activation,
         })
     }
 }

@@ -37,8 +37,8 @@ enum Told {
     Token { token: String, until: When },
     /// What an authenticator app takes.
     Factor(Enrolment),
-    /// The way for somebody to set their password.
-    Action { name: String, path: String, until: When },
+    /// The way for somebody to set their password; none, where it was mailed to them.
+    Action { name: String, path: Option<String>, until: When },
 }
 
 /// `identity.operators.whoami`
@@ -135,7 +135,8 @@ impl Enrolment {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GivenAction {
-    path: String,
+    /// Where the token was not mailed.
+    path: Option<String>,
     expires_at: When,
 }
 

@@ -73,7 +73,23 @@ impl Step {
 struct Status {
     first_tenant_config_missing_keys: Vec<String>,
     license_configured: bool,
-    administrator_activation_required: bool,
+    administrator_activation: Option<Standing>,
+}
+
+/// How far the invited administrator has come.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Standing {
+    status: String,
+    delivery_state: String,
+    expires_at: When,
+}
+
+impl Standing {
+    /// Whether somebody may be invited now.
+    fn is_over(&self) -> bool {
+        self.status == "EXPIRED" || self.delivery_state == "DELIVERY_FAILED"
+    }
 }
 
 /// `setup.onboarding.show`
@@ -110,15 +126,15 @@ struct Invited {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Activation {
-    manual_activation_link: String,
+    /// Where it was not mailed.
+    manual_activation_link: Option<String>,
     expires_at: When,
 }
 
 impl Activation {
     /// The part of the link that this server answers, with the token behind its `#`.
-    fn path(&self) -> &str {
-        let link = &self.manual_activation_link;
-        link.find("/console/").map_or(link.as_str(), |at| &link[at..])
+    fn path(link: &str) -> &str {
+        link.find("/console/").map_or(link, |at| &link[at..])
     }
 }
 
