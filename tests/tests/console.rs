@@ -106,6 +106,37 @@ async fn the_first_setup_is_led_through_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn links_in_mails_let_the_first_administrator_and_an_operator_in() {
+    let mail = MailServer::start();
+    let settings = format!(
+        "[server]\npublic-url = \"https://platform.acme.example\"\n\n[mail]\nfrom = \"no-reply@platform.acme.example\"\n\
+         [mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\n",
+        mail.port()
+    );
+    let fresh = Fresh::over(Database::sqlite(), &settings);
+    let step = |told: serde_json::Value| {
+        let credentials = fresh.path("credentials.json");
+        fs::write(&credentials, told.to_string()).expect("tell what to do");
+        browse("mailed.mjs", &credentials);
+    };
+    let link = |to: &str| {
+        let mail = mail.next();
+        assert_eq!(mail["to"], json!([to]));
+        let mut words = mail["text"].as_str().expect("a text").split_whitespace();
+        let link = words.find(|word| word.starts_with("https://platform.acme.example/console/activate#"));
+        link.expect("a link").to_owned()
+    };
+    let (url, password) = (fresh.url(), "a long sentence is good");
+    step(json!({ "url": url, "operator": "ada@acme.example" }));
+    step(json!({
+        "url": url, "operator": "ada@acme.example", "password": password, "link": link("ada@acme.example"),
+        "invites": { "name": "grace", "email": "grace@acme.example" },
+    }));
+    let link = link("grace@acme.example");
+    step(json!({ "url": url, "operator": "grace", "password": "three green lamps", "link": link }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signup_is_confirmed_and_approved() {
     let (mail, challenge) = (MailServer::start(), ChallengeService::start());
     let mut quickstart = quickstart();
