@@ -110,6 +110,7 @@ pub(crate) async fn serve(
         assembly.ambient.clone(),
     ));
     tasks.spawn(look_after_onboarding(assembly.tenancy.clone()));
+    tasks.spawn(look_after_registrations(assembly.tenancy.clone(), assembly.ambient.clone()));
     let clock = assembly.ambient.clone();
     tasks.spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
     tasks.spawn(assembly.outbox.clone().deliver(assembly.ambient.clone()));
@@ -189,6 +190,22 @@ async fn look_after_onboarding(tenancy: Tenancy) {
         if let Err(error) = tenancy.refresh().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "failed to read the onboarding policy");
         }
+    }
+}
+
+/// Registrations whose process died: they are undone.
+async fn look_after_registrations(tenancy: Tenancy, ambient: Ambient) {
+    loop {
+        match tenancy.look_after(&ambient).await {
+            Ok(found) if found.total_scanned > 0 => tracing::warn!(
+                compensated = found.compensated,
+                orphaned = found.orphaned,
+                "registrations that came to no end were taken up"
+            ),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "failed to look after registrations"),
+        }
+        tokio::time::sleep(UPKEEP).await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::{Challenge, Config, SignupPolicy};
 use envelope::StateKey;
+use jiff::SignedDuration;
 use kernel::{Ambient, Line, TenantId};
 use mail::Outbox;
 use platform::{
@@ -12,9 +13,7 @@ use platform::{
 };
 use sdk::mail::Post;
 use secrecy::SecretString;
-use signup::{
-    Decided, Parts, Policy, Settings, Signup, SiteVerify, SiteVerifySettings, VerifyChallenge,
-};
+use signup::{Decided, Parts, Policy, Settings, Signup, SiteVerify, SiteVerifySettings, VerifyChallenge};
 use store::Store;
 use tenancy::OnboardingPolicy;
 
@@ -41,7 +40,11 @@ pub(crate) fn signup(config: &Config, ground: Ground, ambient: &Ambient) -> anyh
         store: ground.store,
         line: ground.line,
         application: ground.application,
-        settings: Settings { platform: policy(&wanted.platform), children: policy(&wanted.children) },
+        settings: Settings {
+            platform: policy(&wanted.platform),
+            children: policy(&wanted.children),
+            retention: SignedDuration::from_hours(24 * i64::from(wanted.retention_days.get())),
+        },
         decided: ground.decided,
         verifier: wanted.challenge.as_ref().map(verifier).transpose()?,
         post: ground.post,

@@ -162,7 +162,8 @@ async fn links_are_mailed_and_nobody_else_is_told_them(database: Database) {
     assert_eq!((&before["emailConfigured"], before.get("administratorActivation")), (&json!(true), None));
 
     // Where the mail server refuses the address for good, another administrator can be invited at once.
-    let bootstrap = async |wanted: Value| fresh.send(Method::POST, &format!("{BASE}/bootstrap"), wanted).await;
+    let bootstrap =
+        async |wanted: Value| fresh.send(Method::POST, &format!("{BASE}/bootstrap"), wanted).await;
     let wanted = |email: &str| json!({ "operatorEmail": email, "operatorDisplayName": "Ada" });
     let (code, lost) = bootstrap(wanted("refused@example.com")).await;
     assert_eq!((code, &lost["activation"]["deliveryState"]), (StatusCode::OK, &json!("QUEUED")), "{lost}");
@@ -227,7 +228,11 @@ async fn links_are_mailed_and_nobody_else_is_told_them(database: Database) {
     let invite = json!({ "name": "bob", "email": "bob@example.com", "role": "PLATFORM_AUDITOR" });
     let request = fresh.in_session(&session, Method::POST, "/api/identity/v1/operators").json(&invite);
     let (code, invited) = answer(request).await;
-    assert_eq!((code, &invited["activation"]["deliveryState"]), (StatusCode::OK, &json!("QUEUED")), "{invited}");
+    assert_eq!(
+        (code, &invited["activation"]["deliveryState"]),
+        (StatusCode::OK, &json!("QUEUED")),
+        "{invited}"
+    );
     let first = mailed(&mail.next(), "bob@example.com");
     assert!(!invited.to_string().contains(&first));
     assert_eq!(complete(&first).await.0, StatusCode::OK);

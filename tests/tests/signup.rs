@@ -239,6 +239,7 @@ on_both! {
     links_are_limited_and_expire
     replicas_count_together
     mail_survives_a_kill
+    asking_tells_nothing_by_its_answer_or_its_work
 }
 
 async fn from_a_request_to_a_tenant(database: Database) {
@@ -294,6 +295,69 @@ async fn from_a_request_to_a_tenant(database: Database) {
     assert!(kept.iter().all(|kept| kept.len() == 64), "used tokens have no hash: {kept:?}");
     assert!(!kept.concat().contains("127.0.0.1") && mailed.concat().is_empty());
     assert!(!site.deployment.logged().contains(&token) && !site.deployment.logged().contains("127.0.0.1\""));
+}
+
+/// A slug and an address that are known are answered as those that are not: the same bytes but for ids and times, for the
+/// same statements.
+async fn asking_tells_nothing_by_its_answer_or_its_work(database: Database) {
+    let mut site = Site::open(database, &OPEN).await;
+    site.asked("jo@example.com", "acme").await;
+    assert_eq!(site.confirm(&site.token()).await.1["status"], "REGISTERED");
+    site.mail.next();
+    let known = site.asked("jo@example.com", "waits").await;
+    site.mail.next();
+    site.deployment.stop();
+    site.deployment.configure("filter = \"warn,", "filter = \"sqlx::query=debug,warn,");
+    site.deployment.start();
+    let mut seen = site.deployment.logged().len();
+    let mut since = || {
+        let log = site.deployment.logged();
+        let work = log[seen..].lines().filter(|line| line.contains("sqlx::query"));
+        // The server's own tasks ask in between.
+        let count = |verb: &str, table: &str| {
+            work.clone().filter(|line| line.contains(verb) && line.contains(table)).count()
+        };
+        let counted = [
+            count("INSERT", "signup_request"),
+            count("UPDATE", "signup_request SET token_hash"),
+            count("SELECT", "signup_request WHERE id"),
+            count("INSERT", "signup_bucket"),
+            count("INSERT", "mail_outbox"),
+            count("SELECT", "tenancy_tenant"),
+            count("SELECT", "identity_operator"),
+        ];
+        seen = log.len();
+        counted
+    };
+    let mut told = Vec::new();
+    for (email, slug) in [
+        ("jo@example.com", "acme"),
+        ("new@example.com", "free"),
+        ("jo@example.com", "free"),
+        ("newer@example.com", "acme"),
+    ] {
+        since();
+        let (status, mut body) = site.ask(email, slug).await;
+        body["signupRequestId"].take();
+        body["expiresAt"].take();
+        told.push((status, body.to_string(), since()));
+        site.mail.next();
+    }
+    assert!(told.iter().all(|it| *it == told[0]), "{told:#?}");
+    let (status, _, [inserted, _, read, _, mailed, tenants, operators]) = &told[0];
+    assert_eq!(*status, StatusCode::ACCEPTED);
+    assert_eq!((*inserted, *read, *mailed, *tenants, *operators), (1, 0, 1, 0, 0), "it can be counted");
+
+    // What is no token is looked up as one that is.
+    let mut refused = Vec::new();
+    let other = format!("{}.{}", known.replace('-', ""), "0".repeat(64));
+    for token in [other.as_str(), &format!("{}.{}", "0".repeat(32), "0".repeat(64))] {
+        since();
+        let (status, mut body) = site.confirm(token).await;
+        body["error"]["correlationId"].take();
+        refused.push((status, body.to_string(), since()));
+    }
+    assert_eq!(refused[0], refused[1]);
 }
 
 async fn with_approval(database: Database) {

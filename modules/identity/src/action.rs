@@ -171,11 +171,23 @@ impl Purpose {
         let (subject, text) = match self {
             Self::Activation => (
                 "Set your password",
-                format!(include_str!("../mails/activation.txt"), host = host, name = name, link = link, until = good_until),
+                format!(
+                    include_str!("../mails/activation.txt"),
+                    host = host,
+                    name = name,
+                    link = link,
+                    until = good_until
+                ),
             ),
             Self::PasswordReset => (
                 "Set another password",
-                format!(include_str!("../mails/password.txt"), host = host, name = name, link = link, until = good_until),
+                format!(
+                    include_str!("../mails/password.txt"),
+                    host = host,
+                    name = name,
+                    link = link,
+                    until = good_until
+                ),
             ),
         };
         Mail { to: to.to_owned(), subject: subject.to_owned(), text: text.into(), until }

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use chancery_identity::{
-    Allowance, Credential, Delivery, DeliveryMethod, GivenAction, Identity, IdentityError, MIGRATIONS, OPERATORS_READ, OPERATORS_WRITE,
-    OperatorStatus, PasswordSettings, Permissions, Purpose, Role, Secret, SessionSettings, Settings,
-    SignedIn, ThrottleSettings,
+    Allowance, Credential, Delivery, DeliveryMethod, GivenAction, Identity, IdentityError, MIGRATIONS,
+    OPERATORS_READ, OPERATORS_WRITE, OperatorStatus, PasswordSettings, Permissions, Purpose, Role, Secret,
+    SessionSettings, Settings, SignedIn, ThrottleSettings,
     actions::{complete::CompleteAction, create::CreateAction, resolve::ResolveAction},
     csrf_token,
     operators::{
@@ -697,8 +697,7 @@ async fn a_one_time_token_is_mailed_with_the_work_that_makes_it_or_neither_is_th
     let given = deployment.run(ada.clone(), give("bob")).await.unwrap();
     assert!(matches!(given.delivery, Delivery::Queued { .. }));
     let mailed = letters.token();
-    let manual =
-        CreateAction { name: "bob".to_owned(), delivery_method: Some(DeliveryMethod::Manual) };
+    let manual = CreateAction { name: "bob".to_owned(), delivery_method: Some(DeliveryMethod::Manual) };
     let by_hand = told(&deployment.run(ada.clone(), manual).await.unwrap());
     assert_eq!(deployment.complete(mailed, PASSWORD).await.unwrap_err().code(), "unknown_token");
     assert!(letters.mails.lock().unwrap().is_empty());

@@ -35,7 +35,7 @@ use sdk::{
 use url::Url;
 use uuid::Uuid;
 
-pub use activation::{AdministratorActivation, ActivationStatus, DeliveryState};
+pub use activation::{ActivationStatus, AdministratorActivation, DeliveryState};
 
 /// The tables of this module.
 pub const MIGRATIONS: &[Migration] = &[Migration {

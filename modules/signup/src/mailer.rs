@@ -54,12 +54,8 @@ impl Signup {
             )
         };
         let until = ambient.now().saturating_add(NEWS).unwrap_or(Timestamp::MAX);
-        let mail = Mail {
-            to: request.email.to_string(),
-            subject: subject.to_owned(),
-            text: text.into(),
-            until,
-        };
+        let mail =
+            Mail { to: request.email.to_string(), subject: subject.to_owned(), text: text.into(), until };
         post.send(work, ambient, mail).await?;
         Ok(())
     }

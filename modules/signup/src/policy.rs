@@ -8,6 +8,8 @@ pub struct Settings {
     pub platform: Policy,
     /// `tenant.signup.children.*`
     pub children: Policy,
+    /// How long a request is kept once it has come to its end.
+    pub retention: SignedDuration,
 }
 
 /// What is asked of a request.

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use sdk::{prelude::*, store::sqlx};
+use sdk::{
+    prelude::*,
+    store::{Work, sqlx},
+};
 
 use crate::{
     Signup, SignupError,
@@ -17,7 +20,7 @@ const REGISTRATION: Duration = Duration::from_secs(30);
 
 impl Signup {
     /// Looks after what nobody calls about: links that grew too old, registrations that were interrupted, windows that are
-    /// over. Done twice, or by two replicas at once, it changes nothing more.
+    /// over, requests that came to their end long ago. Done twice, or by two replicas at once, it changes nothing more.
     pub async fn look_after(&self, ambient: &Ambient) -> Result<(), SignupError> {
         let now = ambient.now();
         self.expire(now).await?;
@@ -25,7 +28,21 @@ impl Signup {
         let mut work = self.store.begin().await?;
         let longest = self.settings.platform.window.max(self.settings.children.window);
         forget(&mut work, longest, now).await?;
+        self.forget_ended(&mut work, now).await?;
         work.commit().await?;
+        Ok(())
+    }
+
+    /// Removes the requests whose end is long past. Of one that failed or expired, that is when it was to go on.
+    async fn forget_ended(&self, work: &mut Work, now: Timestamp) -> Result<(), SignupError> {
+        let before = now.saturating_sub(self.settings.retention).unwrap_or(Timestamp::MIN);
+        sqlx::query(
+            "DELETE FROM signup_request WHERE status IN ('REGISTERED', 'REJECTED', 'EXPIRED', 'FAILED')
+               AND COALESCE(registered_at, rejected_at, confirmed_at, expires_at) <= $1",
+        )
+        .bind(before.as_microsecond())
+        .execute(&mut **work)
+        .await?;
         Ok(())
     }
 

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 
 use chancery_signup::{
-    BoxFuture, ChallengeError, Confidential, Decided, MIGRATIONS, Parts, Policy, SELF_SIGNUP,
-    SIGNUPS_READ, SIGNUPS_WRITE, Settings, Signup, SignupError, SignupStatus, VerifyChallenge,
+    BoxFuture, ChallengeError, Confidential, Decided, MIGRATIONS, Parts, Policy, SELF_SIGNUP, SIGNUPS_READ,
+    SIGNUPS_WRITE, Settings, Signup, SignupError, SignupStatus, VerifyChallenge,
     requests::{
         SignupOutcome, approve::ApproveSignup, confirm::ConfirmSignup, list_pending::ListPending,
         reconcile_expired::ReconcileExpired, reject::RejectSignup, request::RequestSignup,
@@ -99,7 +99,11 @@ impl Scene {
                 store: store.clone(),
                 line: way.clone(),
                 application: APPLICATION,
-                settings: Settings { platform: policy, children: policy },
+                settings: Settings {
+                    platform: policy,
+                    children: policy,
+                    retention: SignedDuration::from_hours(24 * 30),
+                },
                 decided: Arc::new(|| Decided {
                     self_signup: true,
                     subtenant_signup: true,
@@ -300,6 +304,35 @@ async fn a_link_ends_when_its_time_is_over_and_the_rest_of_the_future_is_not_yet
     scene.testkit.pass(SignedDuration::from_hours(1));
     assert!(matches!(failed(scene.confirm(&token).await), SignupError::InvalidToken));
     assert_eq!((reconcile().await, reconcile().await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_request_is_forgotten_some_time_after_its_end_and_never_before() {
+    let scene = Scene::open(true).await;
+    let (first, token) = scene.asked("late", None).await;
+    let rejected = scene.waiting("rejected", None).await;
+    let registered = scene.waiting("registered", None).await;
+    scene.waiting("waiting", None).await;
+    let platform = || scene.of(APPLICATION);
+    let reject = RejectSignup { signup_request_id: rejected, reason: None };
+    scene.testkit.run_in(platform(), reject).await.unwrap();
+    scene.testkit.run_in(platform(), approve(registered)).await.unwrap();
+
+    let ambient = scene.testkit.cx().ambient().clone();
+    let is_known = async |id| {
+        scene.signup.look_after(&ambient).await.unwrap();
+        let misplaced = scene.testkit.run_in(platform(), approve(id)).await;
+        !matches!(failed(misplaced), SignupError::NoSuchRequest)
+    };
+    scene.testkit.pass(SignedDuration::from_hours(24 * 30 - 1));
+    assert!(is_known(first).await && is_known(rejected).await && is_known(registered).await);
+    scene.testkit.pass(SignedDuration::from_hours(2));
+    assert!(!is_known(rejected).await && !is_known(registered).await);
+    // What expired did so an hour after the others were decided; what waits is kept for as long as it does.
+    scene.testkit.pass(SignedDuration::from_hours(24 * 30));
+    assert!(!is_known(first).await);
+    assert!(matches!(failed(scene.confirm(&token).await), SignupError::InvalidToken));
+    assert_eq!(scene.seen_by(APPLICATION, None).await, ["waiting"]);
 }
 
 #[test]

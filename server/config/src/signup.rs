@@ -11,13 +11,15 @@ use url::Url;
 use crate::section::duration;
 
 /// `[tenant.signup]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Signup {
     /// For tenants at the root.
     pub platform: SignupPolicy,
     /// For tenants beneath others.
     pub children: SignupPolicy,
+    /// How long a request is kept once it has come to its end: registered, rejected, expired or failed.
+    pub retention_days: NonZeroU32,
     /// Who tells people from programs. Without one every signup is rejected.
     pub challenge: Option<Challenge>,
 }
@@ -62,6 +64,17 @@ pub struct Challenge {
     /// From 0 to 100: how sure the service must be that a person asks, where it says.
     #[serde(default = "half")]
     pub minimum_score_percent: u8,
+}
+
+impl Default for Signup {
+    fn default() -> Self {
+        Self {
+            platform: SignupPolicy::default(),
+            children: SignupPolicy::default(),
+            retention_days: const { NonZeroU32::new(90).unwrap() },
+            challenge: None,
+        }
+    }
 }
 
 impl Signup {

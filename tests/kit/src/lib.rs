@@ -15,6 +15,7 @@
 //! ```
 
 mod cluster;
+mod dns;
 
 use std::str::FromStr as _;
 use std::sync::OnceLock;
@@ -24,6 +25,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
 pub use cluster::Cluster;
+pub use dns::NameServer;
 
 /// A fresh, empty database of one test. It is removed on drop, so also when the test panics.
 pub struct Database {

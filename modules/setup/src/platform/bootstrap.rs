@@ -6,12 +6,7 @@ use identity::{
     operators::{create::CreateOperator, disable::DisableOperator},
 };
 use jiff::Timestamp;
-use sdk::{
-    kernel::Fault,
-    mail::link,
-    prelude::*,
-    store::sqlx,
-};
+use sdk::{kernel::Fault, mail::link, prelude::*, store::sqlx};
 use uuid::Uuid;
 
 use crate::{DeliveryState, LEASE, Setup, SetupError};

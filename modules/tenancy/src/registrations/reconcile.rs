@@ -1,5 +1,7 @@
 //! `tenancy.registrations.reconcile`
 
+use std::time::Duration;
+
 use sdk::{
     prelude::*,
     store::sqlx::{self, Row},
@@ -58,12 +60,35 @@ pub struct OrphanedFailure {
 impl Handle<Reconcile> for Tenancy {
     async fn handle(&self, cx: &Cx, command: Reconcile) -> Result<Reconciled, TenancyError> {
         self.for_operators(cx)?;
-        let (condition, named) = match (command.log_id, command.tenant_id) {
-            (Some(_), Some(_)) => return Err(TenancyError::NamedTwice),
-            (Some(log), None) => ("id = $2", log.into()),
-            (None, Some(tenant)) => ("tenant = $2", tenant.to_string()),
-            (None, None) => ("id <> $2", String::new()),
-        };
+        match (command.log_id, command.tenant_id) {
+            (Some(_), Some(_)) => Err(TenancyError::NamedTwice),
+            (Some(log), None) => self.reconcile(cx, "id = $2", log.into()).await,
+            (None, Some(tenant)) => self.reconcile(cx, "tenant = $2", tenant.to_string()).await,
+            (None, None) => self.reconcile(cx, EVERY, String::new()).await,
+        }
+    }
+}
+
+/// The condition of every registration.
+const EVERY: &str = "id <> $2";
+
+/// How long the registrations that one round finds may take to be undone.
+const ROUND: Duration = Duration::from_mins(5);
+
+impl Tenancy {
+    /// Undoes registrations that nobody will bring to their end. Done twice, or by two replicas at once, it changes
+    /// nothing more.
+    pub async fn look_after(&self, ambient: &Ambient) -> Result<Reconciled, TenancyError> {
+        let cx = Cx::new(ambient.clone(), Principal::System).with_timeout(ROUND);
+        self.reconcile(&cx, EVERY, String::new()).await
+    }
+
+    async fn reconcile(
+        &self,
+        cx: &Cx,
+        condition: &'static str,
+        named: String,
+    ) -> Result<Reconciled, TenancyError> {
         let sql = format!(
             "SELECT id, tenant FROM tenancy_registration
              WHERE (status = 'ORPHANED' OR (status = 'IN_FLIGHT' AND expires_at <= $1)) AND {condition}
