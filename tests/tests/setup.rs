@@ -225,7 +225,7 @@ async fn links_are_mailed_and_nobody_else_is_told_them(database: Database) {
 
     // An operator is invited, and is given another password, by the same way.
     let session = fresh.sign_in("ada@example.com", PASSWORD).await;
-    let invite = json!({ "name": "bob", "email": "bob@example.com", "role": "PLATFORM_AUDITOR" });
+    let invite = json!({ "name": "bob", "email": "bob@example.com", "role": "platform-auditor" });
     let request = fresh.in_session(&session, Method::POST, "/api/identity/v1/operators").json(&invite);
     let (code, invited) = answer(request).await;
     assert_eq!(
