@@ -92,8 +92,8 @@ pub(crate) async fn serve(
     };
     let connections = connections::of(config, &assembly.ambient)?;
     let console = console::router(Console::beside(&api));
-    let router =
-        http_api::router(api).context("the routes of this program do not fit together")?.merge(console);
+    let routes =
+        http_api::routes(api).context("the routes of this program do not fit together")?.beside(console);
     // Before the first tick, which tells what was found at the start.
     let notices = assembly.license.notices();
     let recording =
@@ -131,7 +131,7 @@ pub(crate) async fn serve(
     let grace = Duration::from_secs(config.server.shutdown_grace_seconds.into());
     let stop = told_to_stop()?;
     started();
-    let served = http_api::serve(listener, router, connections, stop, grace).await;
+    let served = http_api::serve(listener, routes, connections, stop, grace).await;
     tasks.shutdown().await;
     assembly.license.remember(assembly.ambient.now()).await;
     keep(&assembly.gap_log).await;
