@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use store::sqlx::{self, AnyConnection, AssertSqlSafe, Row as _};
-use store::{Engine, Migration, Store, StoreError, Work};
+use store::{Cause, Engine, Migration, Store, StoreError, Work};
 
 use crate::chain::{COLUMNS, Head, Link, Record, WIDTH, stored};
 use crate::seal::head;
@@ -193,7 +193,7 @@ async fn append(store: &Store, events: &[Event], repeats: Repeats) -> Result<(),
     }
     insert(&mut work, links).await?;
     move_heads(&mut work, heads).await?;
-    work.commit().await
+    work.commit(Cause::Upkeep).await
 }
 
 /// A unit of work that has the head of each of these scopes for itself, and has read it.
@@ -237,7 +237,7 @@ async fn begin(store: &Store, heads: &mut BTreeMap<String, Head>) -> Result<Work
             .execute(&mut *work)
             .await?;
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
     }
 }
 
