@@ -128,6 +128,7 @@ fn event(ambient: &Ambient, tenant: &str) -> Event {
             .with("licenseStatus", SafeValue::text("ACTIVE"))
             .with("entitlementKey", SafeValue::text("chancery.tenancy.tenants.create"))
             .with("licenseId", SafeValue::text("L-2026-000017")),
+        closes_call: false,
     }
 }
 

@@ -161,6 +161,7 @@ async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved()
         trace_id: None,
         span_id: None,
         metadata: Metadata::new(),
+        closes_call: false,
     };
     SqlSink::new(store.clone()).write(&(1..=5).map(old).collect::<Vec<_>>()).await.unwrap();
     let count = async || {
