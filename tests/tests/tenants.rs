@@ -16,7 +16,7 @@ use kit::{Database, NameServer};
 use platform as _;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 use tenancy as _;
 
 const TENANTS: &str = "/api/platform/admin/v1/tenants";
@@ -351,7 +351,7 @@ async fn a_registration_whose_process_died_is_undone_by_the_next() {
     ] {
         sqlx::query(sql).execute(&mut *work).await.unwrap();
     }
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
     it.start();
     let mut told = json!(null);

@@ -145,15 +145,12 @@ impl Identity {
         .bind(expires_at.as_microsecond())
         .execute(&mut **work)
         .await?;
-        let delivery = match way {
-            Some((post, address)) => {
-                let mail = purpose.mail(post, address, &to.shown.name, &token, expires_at);
-                Delivery::Queued { delivery_id: post.send(work, cx.ambient(), mail).await? }
-            }
-            None => {
-                let path = format!("{ACTIVATION_PAGE}#{}", token.expose()).into();
-                Delivery::Manual { path, token }
-            }
+        let delivery = if let Some((post, address)) = way {
+            let mail = purpose.mail(post, address, &to.shown.name, &token, expires_at);
+            Delivery::Queued { delivery_id: post.send(work, cx.ambient(), mail).await? }
+        } else {
+            let path = format!("{ACTIVATION_PAGE}#{}", token.expose()).into();
+            Delivery::Manual { path, token }
         };
         Ok(GivenAction { invitation_id, expires_at, delivery })
     }

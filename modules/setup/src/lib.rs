@@ -218,7 +218,7 @@ impl Setup {
                 .bind(now.as_microsecond())
                 .execute(&mut *work)
                 .await?;
-            work.commit().await?;
+            work.commit(Cause::Upkeep).await?;
             open = false;
         }
         if !open {

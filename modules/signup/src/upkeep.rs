@@ -29,7 +29,7 @@ impl Signup {
         let longest = self.settings.platform.window.max(self.settings.children.window);
         forget(&mut work, longest, now).await?;
         self.forget_ended(&mut work, now).await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(())
     }
 
@@ -66,7 +66,7 @@ impl Signup {
                 Err(error) => return Err(error),
             }
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(expired)
     }
 

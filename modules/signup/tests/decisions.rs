@@ -102,7 +102,7 @@ impl Scene {
                 settings: Settings {
                     platform: policy,
                     children: policy,
-                    retention: SignedDuration::from_hours(24 * 30),
+                    retention: SignedDuration::from_hours(24 * 10),
                 },
                 decided: Arc::new(|| Decided {
                     self_signup: true,
@@ -324,12 +324,12 @@ async fn a_request_is_forgotten_some_time_after_its_end_and_never_before() {
         let misplaced = scene.testkit.run_in(platform(), approve(id)).await;
         !matches!(failed(misplaced), SignupError::NoSuchRequest)
     };
-    scene.testkit.pass(SignedDuration::from_hours(24 * 30 - 1));
+    scene.testkit.pass(SignedDuration::from_hours(24 * 10 - 1));
     assert!(is_known(first).await && is_known(rejected).await && is_known(registered).await);
     scene.testkit.pass(SignedDuration::from_hours(2));
     assert!(!is_known(rejected).await && !is_known(registered).await);
     // What expired did so an hour after the others were decided; what waits is kept for as long as it does.
-    scene.testkit.pass(SignedDuration::from_hours(24 * 30));
+    scene.testkit.pass(SignedDuration::from_hours(24 * 10));
     assert!(!is_known(first).await);
     assert!(matches!(failed(scene.confirm(&token).await), SignupError::InvalidToken));
     assert_eq!(scene.seen_by(APPLICATION, None).await, ["waiting"]);

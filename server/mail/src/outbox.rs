@@ -12,7 +12,7 @@ use kernel::Ambient;
 use sdk::mail::{Mail, Mailer, Taken};
 use secrecy::ExposeSecret;
 use store::{
-    Migration, Store, StoreError, Work,
+    Cause, Migration, Store, StoreError, Work,
     sqlx::{self, Row},
 };
 use uuid::Uuid;
@@ -181,7 +181,7 @@ impl Outbox {
         .bind(at)
         .fetch_optional(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         row.map(|row| {
             Ok(Claimed {
                 id: row.try_get("id")?,
@@ -215,7 +215,7 @@ impl Outbox {
         .bind(claimed.attempt)
         .execute(&mut *work)
         .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 
     /// Puts a mail back for another attempt.
@@ -229,7 +229,7 @@ impl Outbox {
         .bind(claimed.attempt)
         .execute(&mut *work)
         .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 
     /// Removes what was settled long ago, and ends what lost its meaning while there was nobody to deliver it.
@@ -247,7 +247,7 @@ impl Outbox {
         .bind(now.as_microsecond())
         .execute(&mut *work)
         .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 }
 

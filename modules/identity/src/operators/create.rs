@@ -90,7 +90,7 @@ impl Handle<CreateOperator> for Identity {
         let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator)?;
         let activation =
             self.give_action(&mut work, cx, &account, Purpose::Activation, delivery_method).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(InvitedOperator { operator: account.shown, activation })
     }
 }

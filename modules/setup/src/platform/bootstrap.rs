@@ -80,7 +80,7 @@ impl Handle<Bootstrap> for Setup {
         let activation = match self.invite(cx, wanted).await {
             Ok(activation) => activation,
             Err(error) => {
-                self.keep(before.as_deref(), cx.now(), None).await?;
+                self.keep(cx, before.as_deref(), cx.now(), None).await?;
                 return Err(error);
             }
         };
@@ -88,7 +88,7 @@ impl Handle<Bootstrap> for Setup {
             Delivery::Queued { delivery_id } => (Some(delivery_id), DeliveryState::Queued, None),
             Delivery::Manual { path, token } => (None, DeliveryState::Manual, Some(self.link(path, &token))),
         };
-        self.keep(Some(&name), activation.expires_at, mail).await?;
+        self.keep(cx, Some(&name), activation.expires_at, mail).await?;
         if let Some(before) = before.filter(|before| *before != name) {
             // Their link has expired unused, and another takes their place.
             let disabling = self.run(cx, DisableOperator { name: before }).await;
@@ -136,15 +136,22 @@ impl Setup {
         .bind(lost.map(|mail| mail.to_string()))
         .execute(&mut *work)
         .await?;
-        work.commit().await?;
         if held.rows_affected() == 0 {
+            drop(work);
             return Err(SetupError::Invited(self.invitation().await?.map_or(now, |it| it.until)));
         }
+        work.commit(cx).await?;
         Ok(before.map(|it| it.name))
     }
 
     /// Who is invited, until when nobody else is, and the mail that tells them.
-    async fn keep(&self, name: Option<&str>, until: Timestamp, mail: Option<Uuid>) -> Result<(), SetupError> {
+    async fn keep(
+        &self,
+        cx: &Cx,
+        name: Option<&str>,
+        until: Timestamp,
+        mail: Option<Uuid>,
+    ) -> Result<(), SetupError> {
         let mut work = self.store.begin().await?;
         sqlx::query("UPDATE setup_gate SET administrator = $1, held_until = $2, mail = $3 WHERE id = 1")
             .bind(name)
@@ -152,7 +159,7 @@ impl Setup {
             .bind(mail.map(|mail| mail.to_string()))
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(())
     }
 
