@@ -16,13 +16,13 @@ use store::{Store, StoreError, Work};
 
 /// The outbox, with the server that the configuration names.
 pub(crate) fn outbox(config: &Config, store: Store) -> anyhow::Result<Outbox> {
-    let smtp = config.mail.as_ref().map(|mail| smtp(&mail.from, &mail.smtp)).transpose()?;
+    let smtp = config.mail.as_ref().map(|mail| smtp(config, &mail.from, &mail.smtp)).transpose()?;
     Ok(Outbox::new(store, smtp))
 }
 
-fn smtp(from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
+fn smtp(config: &Config, from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
     let account = match (&server.username, &server.password) {
-        (Some(username), Some(password)) => Some((username.clone(), password.clone())),
+        (Some(username), Some(password)) => Some((username.clone(), config.secret(password))),
         (None, None) => None,
         (Some(_), None) => return Err(refused("mail.smtp.password", "an account needs one").into()),
         (None, Some(_)) => return Err(refused("mail.smtp.username", "a password needs one").into()),

@@ -45,7 +45,7 @@ pub(crate) fn signup(config: &Config, ground: Ground<'_>, ambient: &Ambient) -> 
         application: ground.application,
         settings: Settings { platform: policy(&wanted.platform), children: policy(&wanted.children) },
         decided: ground.decided,
-        verifier: wanted.challenge.as_ref().map(verifier).transpose()?,
+        verifier: wanted.challenge.as_ref().map(|challenge| verifier(config, challenge)).transpose()?,
         mailer,
         public_url,
         pepper: pepper(ground.key, ambient),
@@ -64,10 +64,10 @@ fn policy(policy: &SignupPolicy) -> Policy {
     }
 }
 
-fn verifier(challenge: &Challenge) -> anyhow::Result<Arc<dyn VerifyChallenge>> {
+fn verifier(config: &Config, challenge: &Challenge) -> anyhow::Result<Arc<dyn VerifyChallenge>> {
     let settings = SiteVerifySettings {
         url: challenge.verify_url.clone(),
-        secret: challenge.secret.clone(),
+        secret: config.secret(&challenge.secret),
         patience: challenge.timeout(),
         minimum_score_percent: challenge.minimum_score_percent,
     };

@@ -54,7 +54,8 @@ const TABLE: &[(&str, May)] = &[
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license", "secrets"])),
     ("http", KnowAllBut("issuer")),
-    ("mail", Know(&["kernel", "store"])),
+    // The account's password is read for each mail.
+    ("mail", Know(&["kernel", "secrets", "store"])),
     ("cli", KnowAllBut("issuer")),
     ("console", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),

@@ -21,8 +21,9 @@ fn check(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
     let config = crate::load(file)?;
     crate::log_filter(&config)?;
     wire::license_sources(&config, &wire::inventory(Some(&config))?.1)?;
+    config.try_secrets()?;
     crate::sinks::Sinks::of(&config)?;
-    let facts = facts(file, &config);
+    let facts = facts(file, &config)?;
     if json {
         print::json(&facts)?;
     } else {
@@ -36,8 +37,9 @@ fn check(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
 }
 
 /// What the configuration comes to; nothing secret.
-fn facts(file: &ConfigFile, config: &Config) -> Value {
-    let engine = config.database.url.expose_secret().split_once(':').map_or("unknown", |(scheme, _)| scheme);
+fn facts(file: &ConfigFile, config: &Config) -> anyhow::Result<Value> {
+    let url = wire::database(config)?;
+    let engine = url.expose_secret().split_once(':').map_or("unknown", |(scheme, _)| scheme);
     let license = &config.license;
     let source = match (&license.path, &license.token, &license.dev.path) {
         (Some(path), _, _) => format!("license.path: {}", path.display()),
@@ -46,7 +48,7 @@ fn facts(file: &ConfigFile, config: &Config) -> Value {
         _ => "none configured; one may be installed in the database".to_owned(),
     };
     let policy = config.coverage_policy();
-    json!({
+    Ok(json!({
         "file": file.config.as_ref().map_or_else(|| "none: environment only".to_owned(), |path| path.display().to_string()),
         "deployment": config.deployment.id,
         "production": config.deployment.shape.is_production(),
@@ -64,5 +66,5 @@ fn facts(file: &ConfigFile, config: &Config) -> Value {
         ),
         "enforcement": policy.enforced,
         "missingDescriptorMode": policy.gaps,
-    })
+    }))
 }
