@@ -38,7 +38,7 @@ pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result
     };
     let mut cx = Cx::new(api.ambient.clone(), principal)
         .with_correlation(arrival.correlation.clone())
-        .with_timeout(arrival.left(api.ambient.now()));
+        .with_deadline(arrival.deadline);
     if let Some(tenant) = tenant {
         cx = cx.with_tenant(tenant);
     }

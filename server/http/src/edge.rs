@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     pub(crate) correlation: CorrelationId,
-    deadline: Timestamp,
+    pub(crate) deadline: Timestamp,
 }
 
 impl Arrival {
@@ -38,19 +38,34 @@ impl Arrival {
     }
 }
 
-/// Stands around everything.
+/// Stands around everything that the router answers.
 pub(crate) async fn edge(State(mounted): State<Arc<Mounted>>, request: Request, next: Next) -> Response {
+    around(&mounted, request, |request| next.run(request)).await
+}
+
+/// Stands around an answer.
+pub(crate) async fn around<F: Future<Output = Response>>(
+    mounted: &Mounted,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
     let mut measured = Measured::begin(&*mounted.api.metrics);
-    let fresh = || CorrelationId::from(mounted.api.ambient.uuid());
+    let now = mounted.api.ambient.now();
+    let fresh = || CorrelationId::from(mounted.api.ambient.uuid_at(now));
     let (correlation, response) = match text(request.headers(), &CORRELATION_ID, CorrelationId::parse) {
         Err(failure) => (fresh(), failure.into_response()),
         Ok(stated) => {
             let correlation = stated.unwrap_or_else(fresh);
-            let answer = match names_one_host(&request) {
-                Ok(()) => run(&mounted, correlation.clone(), request, next).await,
+            let response = match names_one_host(&request) {
+                Ok(()) => {
+                    let deadline = now.checked_add(mounted.api.limits.request_timeout);
+                    let deadline = deadline.unwrap_or(Timestamp::MAX);
+                    in_time(mounted, Arrival { correlation: correlation.clone(), deadline }, request, answer)
+                        .await
+                }
                 Err(failure) => failure.into_response(),
             };
-            (correlation, answer)
+            (correlation, response)
         }
     };
     let mut response = match response.extensions().get::<Failure>().cloned() {
@@ -85,13 +100,16 @@ impl Drop for Measured<'_> {
     }
 }
 
-async fn run(mounted: &Mounted, correlation: CorrelationId, mut request: Request, next: Next) -> Response {
-    let timeout = mounted.api.limits.request_timeout;
-    let now = mounted.api.ambient.now();
-    let deadline = now.checked_add(timeout).unwrap_or(Timestamp::MAX);
-    request.extensions_mut().insert(Arrival { correlation: correlation.clone(), deadline });
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(timeout.saturating_add(PATIENCE), answer).await {
+async fn in_time<F: Future<Output = Response>>(
+    mounted: &Mounted,
+    arrival: Arrival,
+    mut request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    let patience = mounted.api.limits.request_timeout.saturating_add(PATIENCE);
+    let correlation = arrival.correlation.clone();
+    request.extensions_mut().insert(arrival);
+    match tokio::time::timeout(patience, AssertUnwindSafe(answer(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
             tracing::error!(correlation = correlation.as_str(), "a request panicked");

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{
-        DefaultBodyLimit, FromRequest, Query, RawPathParams, Request,
-        rejection::{BytesRejection, FailedToBufferBody},
-    },
-    http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
+    body::Body,
+    extract::{Query, RawPathParams},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header::CONTENT_TYPE},
 };
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kernel::Category;
 use serde_json::{Map, Value};
 
@@ -117,16 +115,15 @@ pub(crate) async fn read(
     max_bytes: usize,
     timeout: Duration,
 ) -> Result<Value, Failure> {
-    let mut body = Request::new(body);
-    DefaultBodyLimit::max(max_bytes).apply(&mut body);
-    let bytes = match tokio::time::timeout(timeout, Bytes::from_request(body, &())).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+    let bytes = match tokio::time::timeout(timeout, Limited::new(body, max_bytes).collect()).await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let message = "the body is larger than this server takes";
             return Err(Failure::request(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message));
         }
         Ok(Err(error)) => {
-            return Err(Failure::new("incomplete_body", Category::Validation, error.body_text()));
+            let message = format!("the body did not arrive as a whole: {error}");
+            return Err(Failure::new("incomplete_body", Category::Validation, message));
         }
         Err(_) => {
             let message = "the body did not arrive in time";
@@ -172,10 +169,15 @@ fn whole_numbers(value: &mut Value) {
 
 /// `application/json` or `application/…+json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let subtype = media_type.strip_prefix("application/");
-    subtype.is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+    let declared = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let media_type = declared.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let Some((application, subtype)) = media_type.split_at_checked(b"application/".len()) else {
+        return false;
+    };
+    let suffix = subtype.split_at_checked(subtype.len().wrapping_sub(b"+json".len()));
+    application.eq_ignore_ascii_case(b"application/")
+        && (subtype.eq_ignore_ascii_case(b"json")
+            || suffix.is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case(b"+json")))
 }
 
 fn invalid(path: &str, message: String) -> Failure {

@@ -52,7 +52,7 @@ use kernel::{Ambient, Bus, CommandId, Principal, TenantId};
 pub use caller::{TENANTS_ACT, peer};
 pub use config::DenialStatus;
 pub use exposure::RouterError;
-pub use router::router;
+pub use router::{Routes, routes};
 pub use serve::{Connections, serve};
 pub use session::{
     CSRF_TOKEN, SESSION_COOKIE, ended_session_cookie, is_from_here, session_cookie, token as session_token,

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    fmt,
     sync::Arc,
 };
 
@@ -11,16 +13,17 @@ use axum::{
     extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{Method as HttpMethod, StatusCode, Uri, header::CONTENT_TYPE, request::Parts},
     middleware::from_fn_with_state,
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, get},
 };
 use descriptors::route::{HttpRoute, Method};
 use kernel::{Category, CommandId, Cx};
 use serde_json::{Value, json};
+use tower::Service as _;
 
 use crate::{
     Api, RouterError, caller,
-    edge::{Arrival, edge},
+    edge::{Arrival, around, edge},
     exposure::{self, ALIVE, COMMAND, COMMANDS, Exposed, METRICS, OPENAPI, READY},
     failure::Failure,
     fields::Fields,
@@ -41,14 +44,49 @@ pub(crate) struct Mounted {
 pub(crate) type Answer = Result<Json<Value>, Failure>;
 pub(crate) type Path = Result<RawPathParams, RawPathParamsRejection>;
 
-/// Everything the adapter answers. Fails when the routes of the commands do not fit together.
-pub fn router(api: Api) -> Result<Router, RouterError> {
+/// Everything the adapter answers, and what was put beside it.
+#[derive(Clone)]
+pub struct Routes {
+    mounted: Arc<Mounted>,
+    router: Router,
+}
+
+impl Routes {
+    /// Also answers what this router does.
+    #[must_use]
+    pub fn beside(self, pages: Router) -> Self {
+        Self { router: self.router.merge(pages), ..self }
+    }
+
+    /// The call of a command by its id is the hot path: it goes by the router, which for one known prefix only costs.
+    pub(crate) async fn answer(mut self, request: Request) -> Result<Response, Infallible> {
+        let id = request.uri().path().strip_prefix(COMMANDS).and_then(|rest| rest.strip_prefix('/'));
+        let called = id.filter(|_| request.method() == HttpMethod::POST);
+        match called.and_then(|id| self.mounted.commands.get(id)) {
+            Some(command) => {
+                let command = command.id();
+                let call = async |request| self.mounted.called(command, request).await.into_response();
+                Ok(around(&self.mounted, request, call).await)
+            }
+            None => self.router.call(request).await,
+        }
+    }
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").finish_non_exhaustive()
+    }
+}
+
+/// The routes of the adapter. Fails when those of the commands do not fit together.
+pub fn routes(api: Api) -> Result<Routes, RouterError> {
     let commands = exposure::exposed(api.bus.registry(), api.production);
-    let routes = exposure::routes(commands.values())?;
+    let placed = exposure::routes(commands.values())?;
     let lasting: BTreeMap<_, _> =
         commands.iter().map(|(id, it)| (*id, *it)).filter(|(_, it)| !api.openings.concern(it.id())).collect();
     let document = Documents {
-        while_open: Bytes::from(openapi::document(&commands, &routes).to_string()),
+        while_open: Bytes::from(openapi::document(&commands, &placed).to_string()),
         lasting: Bytes::from(openapi::document(&lasting, &exposure::routes(lasting.values())?).to_string()),
     };
     let passing = commands.values().filter(|command| api.openings.concern(command.id()));
@@ -68,7 +106,7 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
         .route(ALIVE, get(async || Json(json!({ "status": "ok" }))))
         .route(READY, get(ready))
         .route(METRICS, get(metrics));
-    for (path, methods) in routes {
+    for (path, methods) in placed {
         let served = methods.into_values().fold(MethodRouter::new(), |served, (command, route)| {
             let fields = Fields::of(&command.contract.input());
             let endpoint = Arc::new(Endpoint { command: command.id(), route, fields });
@@ -79,11 +117,12 @@ pub fn router(api: Api) -> Result<Router, RouterError> {
         });
         all = all.route(&path, served);
     }
-    Ok(all
+    let router = all
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(Arc::clone(&mounted), edge))
-        .with_state(mounted))
+        .with_state(Arc::clone(&mounted));
+    Ok(Routes { mounted, router })
 }
 
 /// What is mounted, while an opening is open and after.
@@ -108,6 +147,19 @@ impl Mounted {
         if self.is_there(command.id()).await? { Ok(command) } else { Err(Failure::unknown_command(id)) }
     }
 
+    /// `POST /api/commands/{id}`: the body is the input, as it is.
+    async fn called(&self, command: CommandId, request: Request) -> Answer {
+        if !self.is_there(command).await? {
+            return Err(Failure::unknown_command(command.as_str()));
+        }
+        let (parts, body) = request.into_parts();
+        let queried = Queried::of(&parts.uri)?;
+        queried.without_fields()?;
+        let cx = caller::cx(&self.api, &parts, queried.tenant.as_deref()).await?;
+        let input = self.body(&parts, body).await?;
+        self.run(cx, command, input).await
+    }
+
     async fn is_there(&self, command: CommandId) -> Result<bool, Failure> {
         Ok(!self.is_passing(command) || self.api.openings.are_open().await?)
     }
@@ -130,15 +182,10 @@ impl Mounted {
     }
 }
 
-/// `POST /api/commands/{id}`: the body is the input, as it is.
+/// The call of a command whose id is not written plainly, or is none.
 async fn command(State(mounted): State<Arc<Mounted>>, path: Path, request: Request) -> Answer {
     let command = mounted.command(path).await?.id();
-    let (parts, body) = request.into_parts();
-    let queried = Queried::of(&parts.uri)?;
-    queried.without_fields()?;
-    let cx = caller::cx(&mounted.api, &parts, queried.tenant.as_deref()).await?;
-    let input = mounted.body(&parts, body).await?;
-    mounted.run(cx, command, input).await
+    mounted.called(command, request).await
 }
 
 /// A route of a command.

@@ -10,7 +10,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes},
     extract::{ConnectInfo, Request},
     http::StatusCode,
@@ -20,7 +19,7 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use kernel::{Ambient, CorrelationId};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
@@ -29,13 +28,12 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tower::Service as _;
 
 use crate::{
-    BoxFuture, Tls,
+    BoxFuture, Routes, Tls,
     failure::Failure,
     seats::{Seat, Seats},
-    wire::{Wire, refusal},
+    wire::{Bounds, Wire, refusal},
 };
 
 /// Largest head of a request: its first line and its fields.
@@ -70,7 +68,7 @@ pub struct Connections {
 /// What still runs after that ends with the runtime.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     connections: Connections,
     shutdown: impl Future<Output = ()> + Send,
     grace: Duration,
@@ -99,7 +97,7 @@ pub async fn serve(
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let guest = Guest { connections: connections.clone(), router: router.clone(), peer, seat };
+        let guest = Guest { connections: connections.clone(), routes: routes.clone(), peer, seat };
         tokio::spawn(guest.served(stream, stopping.clone()));
     }
     drop((listener, stopping));
@@ -155,7 +153,7 @@ fn raw(failure: &Failure, ambient: &Ambient) -> Vec<u8> {
 /// A connection.
 struct Guest {
     connections: Connections,
-    router: Router,
+    routes: Routes,
     peer: SocketAddr,
     seat: Arc<Seat>,
 }
@@ -199,9 +197,10 @@ impl Guest {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { connections, router, peer, seat } = self;
+        let Self { connections, routes, peer, seat } = self;
+        let bounds = Bounds { idle: connections.idle, patience: connections.patience };
         let ambient = connections.ambient;
-        let wire = Wire::new(stream, Arc::clone(&seat), connections.patience, move |status| {
+        let wire = Wire::new(stream, Arc::clone(&seat), bounds, move |status| {
             tracing::debug!(%status, "what arrived is no request");
             raw(&refusal(status), &ambient)
         });
@@ -209,7 +208,7 @@ impl Guest {
             seat.has_head();
             let mut request = request.map(|incoming| waited_for(incoming, &seat));
             request.extensions_mut().insert(ConnectInfo(peer));
-            let (answer, seat) = (router.clone().call(request), Arc::clone(&seat));
+            let (answer, seat) = (routes.clone().answer(request), Arc::clone(&seat));
             async move {
                 let answer = answer.await;
                 seat.waits();
@@ -217,8 +216,7 @@ impl Guest {
             }
         });
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(connections.idle)
+        http.header_read_timeout(None)
             .max_headers(HEAD_FIELDS)
             .max_header_size(HEAD_BYTES)
             .max_buf_size(HEAD_BYTES);

@@ -21,12 +21,17 @@ const REFUSED: &[u8] = b"HTTP/1.1 4";
 
 /// A stream of bytes.
 ///
-/// The rest of a request's head, once it has begun, and taking in an answer have so much time; and what the HTTP library
-/// refuses by itself, before a request is one, is answered with the error body like everything else.
+/// The time between requests, the rest of a request's head, once it has begun, and taking in an answer have their bounds;
+/// and what the HTTP library refuses by itself, before a request is one, is answered with the error body like everything
+/// else.
 pub(crate) struct Wire<S> {
     stream: S,
     seat: Arc<Seat>,
-    patience: Duration,
+    bounds: Bounds,
+    /// When something was last written.
+    written: Instant,
+    /// Runs on while requests come and go: setting it again for each would cost more.
+    idle: Option<Pin<Box<Sleep>>>,
     /// The number of the head that is arriving, and when it began to.
     head: Option<(u64, Instant)>,
     /// Runs while a head does not go on arriving.
@@ -39,18 +44,29 @@ pub(crate) struct Wire<S> {
     refusal: Vec<u8>,
 }
 
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Until it begins a request.
+    pub(crate) idle: Duration,
+    /// For the rest of a head, and to take in an answer.
+    pub(crate) patience: Duration,
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(crate) fn new(
         stream: S,
         seat: Arc<Seat>,
-        patience: Duration,
+        bounds: Bounds,
         refuse: impl Fn(StatusCode) -> Vec<u8> + Send + 'static,
     ) -> Self {
         let refuse = Box::new(refuse);
         Self {
             stream,
             seat,
-            patience,
+            bounds,
+            written: Instant::now(),
+            idle: None,
             head: None,
             slow_head: None,
             slow_answer: None,
@@ -61,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Whether a head had begun, and its time is over.
     pub(crate) fn is_slow(&self) -> bool {
-        self.head.is_some_and(|(_, began)| began.elapsed() >= self.patience)
+        self.head.is_some_and(|(_, began)| began.elapsed() >= self.bounds.patience)
     }
 
     /// The answer to a request that is none.
@@ -81,13 +97,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Nothing arrives; while the next request is waited for, that may be so only for so long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>, waits: bool) -> Poll<io::Result<()>> {
+        let idle = self.bounds.idle;
+        let timer = self.idle.get_or_insert_with(|| Box::pin(sleep(idle)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            let now = Instant::now();
+            let end = if waits { self.written + idle } else { now + idle };
+            if end <= now {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            timer.as_mut().reset(end);
+        }
+    }
+
     /// What is pending may be so only for so long.
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.slow_answer = None;
+            self.written = Instant::now();
             return written;
         }
-        let patience = self.patience;
+        let patience = self.bounds.patience;
         let slow = self.slow_answer.get_or_insert_with(|| Box::pin(sleep(patience)));
         slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -105,16 +137,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         if self.head.is_some_and(|(number, _)| Some(number) != expected) {
             (self.head, self.slow_head) = (None, None);
         }
-        let Some(number) = expected else { return read };
+        let Some(number) = expected else {
+            // The HTTP library may not ask again before the next request.
+            return if read.is_pending() { self.poll_idle(cx, false) } else { read };
+        };
         if buffer.filled().len() > before {
             self.head.get_or_insert_with(|| (number, Instant::now()));
         }
         match (read, self.head) {
             (Poll::Pending, Some((_, began))) => {
-                let end = began + self.patience;
+                let end = began + self.bounds.patience;
                 let slow = self.slow_head.get_or_insert_with(|| Box::pin(sleep_until(end)));
                 slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
+            (Poll::Pending, None) => self.poll_idle(cx, true),
             (read, _) => read,
         }
     }

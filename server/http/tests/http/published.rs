@@ -91,7 +91,7 @@ fn refusal(routes: &[HttpRoute]) -> RouterError {
     let command = RuntimeCommand::new("late.notes.read", async |_cx, value| Ok(value)).summary("Read late");
     let command = command.facet(const { Access::builder().public().build() });
     let command = routes.iter().fold(command, |command, route| command.facet(*route));
-    chancery_http::router(api(Commands::none().with(command), Demo::default())).unwrap_err()
+    chancery_http::routes(api(Commands::none().with(command), Demo::default())).unwrap_err()
 }
 
 #[test]

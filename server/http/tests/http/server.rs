@@ -172,10 +172,10 @@ impl Server {
             tls: None,
             ambient: api.ambient.clone(),
         };
-        let router = chancery_http::router(api).unwrap();
+        let routes = chancery_http::routes(api).unwrap();
         let shutdown = async { drop(stopped.await) };
         let grace = Duration::from_secs(2);
-        let serving = tokio::spawn(chancery_http::serve(listener, router, connections, shutdown, grace));
+        let serving = tokio::spawn(chancery_http::serve(listener, routes, connections, shutdown, grace));
         Self { address, stop: Some(stop), serving, client: reqwest::Client::new() }
     }
 
