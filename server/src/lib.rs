@@ -22,6 +22,7 @@ mod signup;
 mod sinks;
 mod telemetry;
 mod tenants;
+mod trial;
 mod wire;
 
 use std::{

@@ -16,8 +16,12 @@ use store::{Store, StoreError, Work};
 
 /// The outbox, with the server that the configuration names.
 pub(crate) fn outbox(config: &Config, store: Store) -> anyhow::Result<Outbox> {
-    let smtp = config.mail.as_ref().map(|mail| smtp(config, &mail.from, &mail.smtp)).transpose()?;
-    Ok(Outbox::new(store, smtp))
+    Ok(Outbox::new(store, server(config)?))
+}
+
+/// The server that the configuration names.
+pub(crate) fn server(config: &Config) -> anyhow::Result<Option<Smtp>> {
+    config.mail.as_ref().map(|mail| smtp(config, &mail.from, &mail.smtp)).transpose()
 }
 
 fn smtp(config: &Config, from: &str, server: &MailServer) -> anyhow::Result<Smtp> {

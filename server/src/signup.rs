@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use config::{Challenge, Config, SignupPolicy};
+use config::{Config, ConfigError, SignupPolicy};
 use envelope::StateKey;
 use kernel::{Ambient, Line, TenantId};
 use mail::Outbox;
@@ -33,10 +33,7 @@ pub(crate) struct Ground<'g> {
 pub(crate) fn signup(config: &Config, ground: Ground<'_>, ambient: &Ambient) -> anyhow::Result<Signup> {
     let wanted = &config.tenant.signup;
     let public_url = config.server.public_url.clone();
-    if wanted.is_offered() && public_url.is_none() {
-        let message = "must be stated where people may sign up: the links they are sent lead there";
-        return Err(refused("server.public-url", message).into());
-    }
+    links_lead_here(config)?;
     let mailer =
         ground.outbox.is_configured().then(|| Arc::new(ByOutbox(ground.outbox.clone())) as Arc<dyn Mailer>);
     Ok(Signup::new(Parts {
@@ -45,11 +42,20 @@ pub(crate) fn signup(config: &Config, ground: Ground<'_>, ambient: &Ambient) -> 
         application: ground.application,
         settings: Settings { platform: policy(&wanted.platform), children: policy(&wanted.children) },
         decided: ground.decided,
-        verifier: wanted.challenge.as_ref().map(|challenge| verifier(config, challenge)).transpose()?,
+        verifier: verifier(config)?,
         mailer,
         public_url,
         pepper: pepper(ground.key, ambient),
     }))
+}
+
+/// People may sign up only where the links they are sent can lead.
+pub(crate) fn links_lead_here(config: &Config) -> Result<(), ConfigError> {
+    if config.tenant.signup.is_offered() && config.server.public_url.is_none() {
+        let message = "must be stated where people may sign up: the links they are sent lead there";
+        return Err(refused("server.public-url", message));
+    }
+    Ok(())
 }
 
 fn policy(policy: &SignupPolicy) -> Policy {
@@ -64,7 +70,9 @@ fn policy(policy: &SignupPolicy) -> Policy {
     }
 }
 
-fn verifier(config: &Config, challenge: &Challenge) -> anyhow::Result<Arc<dyn VerifyChallenge>> {
+/// Who tells people from programs, where somebody is configured to.
+pub(crate) fn verifier(config: &Config) -> anyhow::Result<Option<Arc<dyn VerifyChallenge>>> {
+    let Some(challenge) = &config.tenant.signup.challenge else { return Ok(None) };
     let settings = SiteVerifySettings {
         url: challenge.verify_url.clone(),
         secret: config.secret(&challenge.secret),
@@ -73,7 +81,7 @@ fn verifier(config: &Config, challenge: &Challenge) -> anyhow::Result<Arc<dyn Ve
     };
     let verifier = SiteVerify::new(settings)
         .map_err(|error| refused("tenant.signup.challenge.verify-url", &error.to_string()))?;
-    Ok(Arc::new(verifier))
+    Ok(Some(Arc::new(verifier)))
 }
 
 /// All replicas have the recipient key, and the database has not. Without one there is no license either; then a key of this

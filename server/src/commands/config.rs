@@ -5,7 +5,7 @@ use config::Config;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::wire;
+use crate::{trial, wire};
 
 /// Carries it out.
 pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<bool> {
@@ -21,13 +21,16 @@ fn check(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
     let config = crate::load(file)?;
     crate::log_filter(&config)?;
     wire::license_sources(&config, &wire::inventory(Some(&config))?.1)?;
-    config.try_secrets()?;
-    crate::sinks::Sinks::of(&config)?;
+    trial::put_together(&config)?;
     let facts = facts(file, &config)?;
     if json {
         print::json(&facts)?;
     } else {
-        let lines = facts.as_object().into_iter().flatten().map(|(name, value)| {
+        for caution in trial::cautions(&config) {
+            eprintln!("note: {caution}");
+        }
+        let facts = facts.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array());
+        let lines = facts.map(|(name, value)| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             format!("{name:<22} {text}\n")
         });
@@ -66,5 +69,6 @@ fn facts(file: &ConfigFile, config: &Config) -> anyhow::Result<Value> {
         ),
         "enforcement": policy.enforced,
         "missingDescriptorMode": policy.gaps,
+        "cautions": trial::cautions(config),
     }))
 }
