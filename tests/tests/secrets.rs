@@ -22,8 +22,12 @@ fn checked(password: &str, variables: &[(&str, &str)]) -> (Option<i32>, String, 
     fs::write(&file, config).unwrap();
     let path = folder.path().join("mounted/smtp/password").display().to_string();
     let variables = variables.iter().map(|(name, value)| (*name, value.replace("PATH", &path)));
-    let output =
-        program().args(["config", "check", "--json", "--config"]).arg(&file).envs(variables).output().unwrap();
+    let output = program()
+        .args(["config", "check", "--json", "--config"])
+        .arg(&file)
+        .envs(variables)
+        .output()
+        .unwrap();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
