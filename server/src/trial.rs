@@ -82,6 +82,7 @@ pub(crate) fn cautions(config: &Config) -> Vec<String> {
         ),
     ]
     .into_iter()
-    .filter_map(|(holds, caution)| holds.then(|| caution.to_owned()))
+    .filter(|(holds, _)| *holds)
+    .map(|(_, caution)| caution.to_owned())
     .collect()
 }

@@ -109,7 +109,7 @@ impl Serialize for SecretRef {
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        unquoted(deserializer, |text| text.parse::<Self>())
+        unquoted(deserializer, str::parse)
     }
 }
 
@@ -120,7 +120,7 @@ pub fn unquoted<'de, D: Deserializer<'de>, T, E: fmt::Display>(
 ) -> Result<T, D::Error> {
     struct Text<F>(F);
 
-    impl<'de, T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'de> for Text<F> {
+    impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<F> {
         type Value = T;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
