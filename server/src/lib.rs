@@ -21,6 +21,8 @@ mod settings;
 mod signup;
 mod sinks;
 mod telemetry;
+mod tenants;
+mod trial;
 mod wire;
 
 use std::{
@@ -119,6 +121,7 @@ fn log(config: &Config) -> anyhow::Result<Telemetry> {
 
 async fn serve(program: &Program, args: &cli::Serve) -> anyhow::Result<()> {
     let config = load(&args.config)?;
+    config.try_secrets()?;
     let telemetry = log(&config)?;
     let ambient = Ambient::system();
     let store = wire::open_store(&config).await?;

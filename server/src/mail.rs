@@ -15,8 +15,7 @@ use store::Store;
 
 /// The outbox, with the server that the configuration names.
 pub(crate) fn outbox(config: &Config, store: Store) -> anyhow::Result<Outbox> {
-    let smtp = config.mail.as_ref().map(|mail| smtp(&mail.from, &mail.smtp)).transpose()?;
-    Ok(Outbox::new(store, smtp))
+    Ok(Outbox::new(store, server(config)?))
 }
 
 /// The way to people, where there is a server to send by and an address for them to come to.
@@ -25,9 +24,14 @@ pub(crate) fn post(config: &Config, outbox: &Outbox) -> Option<Post> {
     Some(Post::new(Arc::new(outbox.clone()), public_url))
 }
 
-fn smtp(from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
+/// The server that the configuration names.
+pub(crate) fn server(config: &Config) -> anyhow::Result<Option<Smtp>> {
+    config.mail.as_ref().map(|mail| smtp(config, &mail.from, &mail.smtp)).transpose()
+}
+
+fn smtp(config: &Config, from: &str, server: &MailServer) -> anyhow::Result<Smtp> {
     let account = match (&server.username, &server.password) {
-        (Some(username), Some(password)) => Some((username.clone(), password.clone())),
+        (Some(username), Some(password)) => Some((username.clone(), config.secret(password))),
         (None, None) => None,
         (Some(_), None) => return Err(refused("mail.smtp.password", "an account needs one").into()),
         (None, Some(_)) => return Err(refused("mail.smtp.username", "a password needs one").into()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use config::{Challenge, Config, SignupPolicy};
+use config::{Config, ConfigError, SignupPolicy};
 use envelope::StateKey;
 use jiff::SignedDuration;
 use kernel::{Ambient, Line, TenantId};
@@ -32,10 +32,7 @@ pub(crate) struct Ground {
 /// The module. People may not be offered what cannot work: that is a mistake in the configuration.
 pub(crate) fn signup(config: &Config, ground: Ground, ambient: &Ambient) -> anyhow::Result<Signup> {
     let wanted = &config.tenant.signup;
-    if wanted.is_offered() && config.server.public_url.is_none() {
-        let message = "must be stated where people may sign up: the links they are sent lead there";
-        return Err(refused("server.public-url", message).into());
-    }
+    links_lead_here(config)?;
     Ok(Signup::new(Parts {
         store: ground.store,
         line: ground.line,
@@ -46,10 +43,19 @@ pub(crate) fn signup(config: &Config, ground: Ground, ambient: &Ambient) -> anyh
             retention: SignedDuration::from_hours(24 * i64::from(wanted.retention_days.get())),
         },
         decided: ground.decided,
-        verifier: wanted.challenge.as_ref().map(verifier).transpose()?,
+        verifier: verifier(config)?,
         post: ground.post,
         pepper: pepper(ground.key, ambient),
     }))
+}
+
+/// People may sign up only where the links they are sent can lead.
+pub(crate) fn links_lead_here(config: &Config) -> Result<(), ConfigError> {
+    if config.tenant.signup.is_offered() && config.server.public_url.is_none() {
+        let message = "must be stated where people may sign up: the links they are sent lead there";
+        return Err(refused("server.public-url", message));
+    }
+    Ok(())
 }
 
 fn policy(policy: &SignupPolicy) -> Policy {
@@ -64,16 +70,18 @@ fn policy(policy: &SignupPolicy) -> Policy {
     }
 }
 
-fn verifier(challenge: &Challenge) -> anyhow::Result<Arc<dyn VerifyChallenge>> {
+/// Who tells people from programs, where somebody is configured to.
+pub(crate) fn verifier(config: &Config) -> anyhow::Result<Option<Arc<dyn VerifyChallenge>>> {
+    let Some(challenge) = &config.tenant.signup.challenge else { return Ok(None) };
     let settings = SiteVerifySettings {
         url: challenge.verify_url.clone(),
-        secret: challenge.secret.clone(),
+        secret: config.secret(&challenge.secret),
         patience: challenge.timeout(),
         minimum_score_percent: challenge.minimum_score_percent,
     };
     let verifier = SiteVerify::new(settings)
         .map_err(|error| refused("tenant.signup.challenge.verify-url", &error.to_string()))?;
-    Ok(Arc::new(verifier))
+    Ok(Some(Arc::new(verifier)))
 }
 
 /// All replicas have the recipient key, and the database has not. Without one there is no license either; then a key of this

@@ -12,12 +12,14 @@ use std::{
 };
 
 use audit::{
-    AuditError, AuditLog, Consume, Consumer, Delivering, JsonLines, Scope, Syslog, SyslogTrust, Webhook,
+    AuditError, AuditLog, Consume, Consumer, Delivering, Delivery, JsonLines, Scope, SinkError, Syslog,
+    SyslogTrust, Webhook,
 };
-use config::{Config, ConfigError, Origin, SyslogSink};
-use jiff::SignedDuration;
+use config::{Config, ConfigError, Origin, SyslogSink, WebhookSink};
+use jiff::{SignedDuration, Timestamp};
 use kernel::Ambient;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use secrets::Secret;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -83,8 +85,7 @@ impl Sinks {
         }
         for (name, sink) in &audit.webhook {
             let name = format!("webhook.{name}");
-            let webhook = Webhook::new(sink.url.expose_secret(), sink.secret.expose_secret(), PATIENCE);
-            let webhook = webhook.map_err(|error| refused(&name, &error))?;
+            let webhook = Keyed::new(config, sink).map_err(|error| refused(&name, error.as_ref()))?;
             sinks.add(name, webhook);
         }
         for (name, sink) in &audit.syslog {
@@ -96,7 +97,8 @@ impl Sinks {
         }
         for (name, sink) in &audit.otlp {
             let name = format!("otlp.{name}");
-            let collector = Collector::new(&sink.endpoint, sink.authorization.clone(), &config.deployment.id);
+            let authorization = sink.authorization.as_ref().map(|reference| config.secret(reference));
+            let collector = Collector::new(&sink.endpoint, authorization, &config.deployment.id);
             let collector = collector.map_err(|error| refused(&name, error.as_ref()))?;
             sinks.add(name, OtlpLogs(collector));
         }
@@ -175,6 +177,40 @@ impl SinkState {
     /// Whether its receiver fails.
     pub(crate) fn is_failing(&self) -> bool {
         self.delivering.failing().is_some()
+    }
+}
+
+/// A webhook whose secret may be replaced while the server runs.
+struct Keyed {
+    url: SecretString,
+    secret: Secret,
+    key: SecretString,
+    webhook: Webhook,
+}
+
+impl Keyed {
+    fn new(config: &Config, sink: &WebhookSink) -> anyhow::Result<Self> {
+        let (url, secret) = (config.address(&sink.url)?, config.secret(&sink.secret));
+        let key = secret.read()?;
+        let webhook = Webhook::new(url.expose_secret(), key.expose_secret(), PATIENCE)?;
+        Ok(Self { url, secret, key, webhook })
+    }
+
+    /// Signs with the secret as it is now.
+    fn renew(&mut self) -> anyhow::Result<()> {
+        let key = self.secret.read()?;
+        if key.expose_secret() != self.key.expose_secret() {
+            self.webhook = Webhook::new(self.url.expose_secret(), key.expose_secret(), PATIENCE)?;
+            self.key = key;
+        }
+        Ok(())
+    }
+}
+
+impl Consume for Keyed {
+    async fn deliver(&mut self, events: &[Delivery], now: Timestamp) -> Result<(), SinkError> {
+        self.renew().map_err(|error| SinkError::Other(error.into()))?;
+        self.webhook.deliver(events, now).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use audit::{AuditLog, Recorder, SqlSink};
-use config::{Config, Quota, WindowAnchor};
+use config::{Config, ConfigError, Quota, WindowAnchor};
 use descriptors::{
     access::{Access, Audience},
     catalog::Catalog,
@@ -21,13 +21,15 @@ use mail::Outbox;
 use pipeline::{Counters, Deciding, Guards, Limits, Parts, column};
 use platform::{GapLog, HandedOn, Platform};
 use quota::{Providers, SqlCardinality, SqlOutcomes, SqlQuota, Windows};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use setup::Setup;
 use signup::Signup;
 use store::{Migration, Options, Store};
 use tenancy::{ONBOARDING, OnboardingPolicy, Tenancy, ToggledOnboarding};
 
-use crate::{Program, metrics::Calls, sealing, settings, sinks::Sinks, telemetry::Telemetry};
+use crate::{
+    Program, metrics::Calls, sealing, settings, sinks::Sinks, telemetry::Telemetry, tenants::Lookup,
+};
 
 /// A program that is put together and can be called.
 pub(crate) struct Assembly {
@@ -77,7 +79,12 @@ pub(crate) async fn open_store(config: &Config) -> anyhow::Result<Store> {
     if let Some(connections) = config.database.connections {
         options.connections = connections.get();
     }
-    Store::open(config.database.url.expose_secret(), options).await.context("failed to open the database")
+    Store::open(database(config)?.expose_secret(), options).await.context("failed to open the database")
+}
+
+/// Where the database is.
+pub(crate) fn database(config: &Config) -> Result<SecretString, ConfigError> {
+    config.address(&config.database.url).map_err(|error| ConfigError::lacking("database.url", error))
 }
 
 /// Who counts the live things of which quota. Known without a configuration, so that coverage can tell what nobody counts.
@@ -146,12 +153,13 @@ pub(crate) fn license_sources(config: &Config, catalog: &Catalog) -> anyhow::Res
             .map_err(|error| anyhow::anyhow!("the policy of product `{product}`: {error}"))?;
         Ok((product, policy))
     });
-    Ok(config.license_sources(policies.collect::<anyhow::Result<_>>()?))
+    Ok(config.license_sources(policies.collect::<anyhow::Result<_>>()?)?)
 }
 
 /// Opens the configured database to look at it: one that is not there is not made, and is an error.
 pub(crate) async fn look_at_store(config: &Config) -> anyhow::Result<Store> {
-    let url = config.database.url.expose_secret();
+    let url = database(config)?;
+    let url = url.expose_secret();
     if let Some(("sqlite", path)) = url.split_once(':') {
         let file = Path::new(path.strip_prefix("//").unwrap_or(path));
         anyhow::ensure!(file.exists(), "there is no file `{}`", file.display());
@@ -232,9 +240,11 @@ pub(crate) async fn assemble(
     let safe = sealing::safe(sources.clone());
     let outbox = crate::mail::outbox(config, store.clone())?;
     let post = crate::mail::post(config, &outbox);
+    let tenants = Arc::new(Lookup(tenancy.clone()));
     let identity = Identity::new(
         store.clone(),
         application,
+        Arc::clone(&tenants) as _,
         permissions(&registry),
         settings::identity(config),
         Some(safe),
@@ -268,7 +278,7 @@ pub(crate) async fn assemble(
             providers: providers(),
             handed_on: handed_on.clone(),
             gap_log: gap_log.clone(),
-            line: line.clone(),
+            tenants,
             onboarding: Arc::new(crate::signup::Ways::of(config, policy.clone(), &outbox)),
         }))
         .mount(tenancy.clone())

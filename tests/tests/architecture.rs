@@ -55,8 +55,8 @@ const TABLE: &[(&str, May)] = &[
     // The outside.
     ("config", Know(&["descriptors", "envelope", "license", "secrets"])),
     ("http", KnowAllBut("issuer")),
-    // It is the mailer that modules hand their mail to.
-    ("mail", Know(&["kernel", "store", "sdk"])),
+    // It is the mailer that modules hand their mail to; the account's password is read for each mail.
+    ("mail", Know(&["kernel", "sdk", "secrets", "store"])),
     ("cli", KnowAllBut("issuer")),
     ("console", KnowAllBut("issuer")),
     ("server", KnowAllBut("issuer")),

@@ -141,13 +141,15 @@ impl Receivers {
     /// The configuration of a server that sends to all of them.
     fn configuration(&self) -> String {
         let [syslog, http, _, webhook] = self.ports;
+        let secret = self.file("webhook-secret");
+        fs::write(&secret, SECRET).unwrap();
         format!(
             r#"
             [audit.json-lines.archive]
             path = "{archive}"
             [audit.webhook.siem]
             url = "http://127.0.0.1:{webhook}/audit"
-            secret = "{SECRET}"
+            secret = "file:{secret}"
             [audit.syslog.siem]
             address = "localhost:{syslog}"
             ca-path = "{certificate}"
@@ -155,6 +157,7 @@ impl Receivers {
             endpoint = "http://127.0.0.1:{http}"
             "#,
             archive = self.file("archive.jsonl").display(),
+            secret = secret.display(),
             certificate = self.file("certificate.pem").display(),
         )
     }

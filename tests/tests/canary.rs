@@ -122,28 +122,37 @@ async fn a_secret_that_is_sent_everywhere_is_found_nowhere(database: Database) {
     assert!(quickstart.stop());
     quickstart.configure(r#""warn,chancery_license=info""#, r#""trace""#);
     let address = &collector.address;
+    let secrets = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = secrets.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (authorization, key) = (secret("authorization", &format!("Bearer {CANARY}")), secret("key", KEY));
+    let good = secret("good", &format!("http://{address}/{CANARY}"));
+    let bad = secret("bad", &format!("http://{CANARY}:{CANARY}@127.0.0.1:1/{CANARY}?token={CANARY}"));
     quickstart.configure(
         "[log]",
         &format!(
             r#"
             [telemetry.otlp]
             endpoint = "http://{address}"
-            authorization = "Bearer {CANARY}"
+            authorization = "file:{authorization}"
             interval-seconds = 1
             [audit.json-lines.archive]
             path = "archive.jsonl"
             [audit.otlp.good]
             endpoint = "http://{address}"
-            authorization = "Bearer {CANARY}"
+            authorization = "file:{authorization}"
             [audit.webhook.good]
-            url = "http://{address}/{CANARY}"
-            secret = "{KEY}"
+            url = "file:{good}"
+            secret = "file:{key}"
             [audit.webhook.bad]
-            url = "http://{CANARY}:{CANARY}@127.0.0.1:1/{CANARY}?token={CANARY}"
-            secret = "{KEY}"
+            url = "file:{bad}"
+            secret = "file:{key}"
             [audit.otlp.bad]
             endpoint = "http://127.0.0.1:1"
-            authorization = "Bearer {CANARY}"
+            authorization = "file:{authorization}"
             [log]
             "#
         ),

@@ -141,13 +141,15 @@ async fn a_signup_is_confirmed_and_approved() {
     let (mail, challenge) = (MailServer::start(), ChallengeService::start());
     let mut quickstart = quickstart();
     quickstart.stop();
+    let secret = quickstart.path("challenge-secret");
+    fs::write(&secret, ChallengeService::SECRET).unwrap();
     let settings = format!(
         "[mail]\nfrom = \"Platform <no-reply@platform.acme.example>\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\n\
          security = \"none\"\n[tenant.signup.platform]\nenabled = true\nrequire-approval = true\n\
-         [tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"{}\"\n\n[log]",
+         [tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"file:{}\"\n\n[log]",
         mail.port(),
         challenge.url(),
-        ChallengeService::SECRET,
+        secret.display(),
     );
     quickstart.configure("[log]", &settings);
     quickstart.start();

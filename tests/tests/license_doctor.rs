@@ -56,7 +56,7 @@ impl Sound {
         let (sound, report) = self.doctor();
         assert!(!sound && report["ok"] == false, "{report:#}");
         let checks = report["checks"].as_array().unwrap();
-        assert_eq!(checks.len(), 25, "every check is listed");
+        assert_eq!(checks.len(), 27, "every check is listed");
         let at = checks.iter().position(|check| check["outcome"] == "failed").unwrap();
         assert!(checks[..at].iter().all(|check| check["outcome"] == "ok" || check["outcome"] == "warning"));
         assert!(checks[at + 1..].iter().all(|check| check["outcome"] == "not-looked-at"), "{report:#}");
@@ -73,6 +73,20 @@ const CASES: &[Case] = &[
         "an unknown key",
         |sound| sound.deployment.configure("[log]", "[lag]"),
         "configuration",
+        "chancery config check",
+    ),
+    (
+        "a secret that is not where its reference says",
+        |sound| {
+            sound.deployment.configure("[log]", "[telemetry.otlp]\nendpoint = \"https://a.example\"\nauthorization = \"k8s:otlp/token\"\n\n[log]")
+        },
+        "secrets",
+        "`k8s:`",
+    ),
+    (
+        "signup without an address for its links",
+        |sound| sound.deployment.configure("[log]", "[tenant.signup.platform]\nenabled = true\n\n[log]"),
+        "parts",
         "chancery config check",
     ),
     (

@@ -1,11 +1,12 @@
 //! The outbox, delivered to a mail server of somebody else's, on both databases.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, process::Command, sync::Arc, time::Duration};
 
 use chancery_acceptance::MailServer;
 use jiff::{SignedDuration, Timestamp};
 use kernel::Ambient;
 use mail::{Mail, Outbox, Security, Smtp, SmtpError, SmtpSettings, State};
+use secrets::{Mounted, Secret};
 use serde_json::json;
 use store::{Cause, Options, Store, sqlx};
 use tokio::task::JoinHandle;
@@ -23,6 +24,12 @@ fn settings(port: u16) -> SmtpSettings {
         from: "Platform <no-reply@platform.example.com>".to_owned(),
         patience: Duration::from_secs(5),
     }
+}
+
+/// A password, as the environment holds it.
+fn secret(password: &str) -> Secret {
+    let source = Mounted::new([("SMTP_PASSWORD".to_owned(), password.to_owned())], "/nowhere");
+    Secret::new("env:SMTP_PASSWORD".parse().unwrap(), Arc::new(source))
 }
 
 async fn store(url: &str) -> Store {
@@ -199,7 +206,7 @@ async fn mail_goes_over_tls_to_a_server_whose_certificate_is_trusted_or_not_at_a
     let protected = |ca: Option<Vec<u8>>, password: &str| SmtpSettings {
         host: "localhost".to_owned(),
         security: Security::StartTls,
-        account: Some(("platform".to_owned(), password.to_owned().into())),
+        account: Some(("platform".to_owned(), secret(password))),
         ca,
         ..settings(server.port())
     };
@@ -228,7 +235,7 @@ async fn mail_goes_over_tls_to_a_server_whose_certificate_is_trusted_or_not_at_a
 
 #[test]
 fn a_password_does_not_travel_in_the_clear() {
-    let account = Some(("platform".to_owned(), "s3cret".to_owned().into()));
+    let account = Some(("platform".to_owned(), secret("s3cret")));
     let refused = Smtp::new(SmtpSettings { account, ..settings(25) });
     assert!(matches!(refused, Err(SmtpError::Exposed)));
 }

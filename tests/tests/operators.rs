@@ -140,6 +140,52 @@ async fn nobody_is_somebody_else(database: Database) {
     }
 }
 
+async fn a_tenant_that_is_suspended_or_gone_lets_nobody_in_until_it_is_back(database: Database) {
+    let (fresh, admin) = set_up(database, "").await;
+    let (a, nowhere) = ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000c");
+    let wanted = |home: &str| json!({ "name": "anna", "role": "tenant-admin", "home": home });
+    let inviting =
+        fresh.in_session(&admin, Method::POST, "/api/identity/v1/operators").json(&wanted(nowhere));
+    assert_eq!(code(&answer(inviting).await), (404, "unknown_tenant"));
+
+    tenants_are_there(&fresh, [a, "00000000-0000-4000-8000-00000000000b"]).await;
+    let anna = operator(&fresh, &admin, wanted(a)).await;
+    let making =
+        fresh.in_session(&anna, Method::POST, "/api/identity/v1/tokens").json(&json!({ "name": "script" }));
+    let script = answer(making).await.1["token"].as_str().unwrap().to_owned();
+    let me = "/api/identity/v1/operators/me";
+    let sign_in = || {
+        let body = json!({ "name": "anna", "password": PASSWORD });
+        fresh.send(Method::POST, "/api/identity/v1/sessions", body)
+    };
+    for (change, refusal) in [
+        ("UPDATE tenancy_tenant SET status = 'SUSPENDED' WHERE slug = 'ta'", "tenant_suspended"),
+        ("UPDATE tenancy_tenant SET deleted_at = 1 WHERE slug = 'ta'", "tenant_gone"),
+    ] {
+        write(fresh.database(), change).await;
+        assert_eq!(code(&answer(fresh.in_session(&anna, Method::GET, me)).await), (403, refusal));
+        let with = fresh.request(Method::GET, me).bearer_auth(&script);
+        assert_eq!(code(&answer(with).await), (403, refusal));
+        assert_eq!(code(&sign_in().await), (401, "invalid_credentials"), "{refusal}");
+        write(
+            fresh.database(),
+            "UPDATE tenancy_tenant SET status = 'ACTIVE', deleted_at = NULL WHERE slug = 'ta'",
+        )
+        .await;
+        assert_eq!(answer(fresh.in_session(&anna, Method::GET, me)).await.0, StatusCode::OK);
+        assert_eq!(answer(fresh.request(Method::GET, me).bearer_auth(&script)).await.0, StatusCode::OK);
+        assert_eq!(sign_in().await.0, StatusCode::OK);
+    }
+}
+
+async fn write(database: &str, statement: &'static str) {
+    let store = Store::open(database, Options::default()).await.unwrap();
+    let mut work = store.begin().await.unwrap();
+    sqlx::query(statement).execute(&mut *work).await.unwrap();
+    work.commit(store::Cause::Upkeep).await.unwrap();
+    store.close().await;
+}
+
 /// The columns of identity that hold hashes, as text.
 async fn everything(database: &str) -> String {
     let store = Store::open(database, Options::default()).await.unwrap();
@@ -360,6 +406,7 @@ macro_rules! on_both_engines {
 
 on_both_engines! {
     nobody_is_somebody_else
+    a_tenant_that_is_suspended_or_gone_lets_nobody_in_until_it_is_back
     a_forged_request_does_nothing
     attempts_count_together_on_all_replicas
     an_administrator_needs_a_second_factor_where_it_is_required

@@ -67,10 +67,12 @@ impl Site {
             site.mail.port()
         );
         if plan.challenge {
+            let secret = site.deployment.path("challenge-secret");
+            std::fs::write(&secret, ChallengeService::SECRET).unwrap();
             settings += &format!(
-                "[tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"{}\"\n",
+                "[tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"file:{}\"\n",
                 site.challenge.url(),
-                ChallengeService::SECRET
+                secret.display()
             );
         }
         site.deployment.configure("[log]", &format!("{settings}\n[log]"));

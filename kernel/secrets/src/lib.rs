@@ -29,11 +29,12 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
 };
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 /// The largest secret that is read, in bytes.
 pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -108,10 +109,46 @@ impl Serialize for SecretRef {
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Serde's own words would quote what is not a text.
-        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(NotAReference))?;
-        text.parse().map_err(D::Error::custom)
+        unquoted(deserializer, str::parse)
     }
+}
+
+/// Reads a text that may be a secret by mistake. Of what is none, serde's own words would quote it; these do not.
+pub fn unquoted<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    deserializer: D,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error> {
+    struct Text<F>(F);
+
+    impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<X: serde::de::Error>(self, text: &str) -> Result<T, X> {
+            (self.0)(text).map_err(X::custom)
+        }
+
+        fn visit_bool<X: serde::de::Error>(self, _: bool) -> Result<T, X> {
+            Err(X::custom("expected a text"))
+        }
+
+        fn visit_i64<X: serde::de::Error>(self, _: i64) -> Result<T, X> {
+            Err(X::custom("expected a text"))
+        }
+
+        fn visit_u64<X: serde::de::Error>(self, _: u64) -> Result<T, X> {
+            Err(X::custom("expected a text"))
+        }
+
+        fn visit_f64<X: serde::de::Error>(self, _: f64) -> Result<T, X> {
+            Err(X::custom("expected a text"))
+        }
+    }
+
+    deserializer.deserialize_str(Text(read))
 }
 
 impl JsonSchema for SecretRef {
@@ -153,6 +190,32 @@ pub trait SecretSource: Send + Sync + 'static {
     fn read(&self, reference: &SecretRef) -> Result<SecretString, SecretError>;
 }
 
+/// A secret that is read whenever it is needed: one that was replaced counts from then on.
+#[derive(Clone)]
+pub struct Secret {
+    reference: SecretRef,
+    source: Arc<dyn SecretSource>,
+}
+
+impl Secret {
+    /// What the reference names, as this source gives it.
+    pub fn new(reference: SecretRef, source: Arc<dyn SecretSource>) -> Self {
+        Self { reference, source }
+    }
+
+    /// The secret, as it is now.
+    pub fn read(&self) -> Result<SecretString, SecretError> {
+        self.source.read(&self.reference)
+    }
+}
+
+/// Where it is.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({})", self.reference)
+    }
+}
+
 /// Secrets of files, of the environment, and of Kubernetes secrets that are mounted, each by its name, in one folder.
 pub struct Mounted {
     environment: HashMap<String, SecretString>,
@@ -182,9 +245,13 @@ impl SecretSource for Mounted {
         match reference {
             SecretRef::File(path) => file(path, reference),
             SecretRef::Kubernetes { name, key } => file(&self.kubernetes.join(name).join(key), reference),
-            SecretRef::Environment(name) => {
-                self.environment.get(name).cloned().ok_or_else(|| SecretError::NotSet(reference.clone()))
-            }
+            SecretRef::Environment(name) => match self.environment.get(name) {
+                Some(secret) if secret.expose_secret().is_empty() => {
+                    Err(SecretError::Malformed(reference.clone()))
+                }
+                Some(secret) => Ok(secret.clone()),
+                None => Err(SecretError::NotSet(reference.clone())),
+            },
         }
     }
 }
@@ -210,8 +277,6 @@ fn file(path: &Path, reference: &SecretRef) -> Result<SecretString, SecretError>
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -244,14 +309,18 @@ mod tests {
                 "{text}: {error}"
             );
         }
-        let error = serde_json::from_str::<SecretRef>("[\"canary\"]").unwrap_err().to_string();
-        assert!(!error.contains("canary"), "{error}");
+        for text in ["[\"canary\"]", "{\"canary\":1}", "17", "-17", "1.7", "true"] {
+            let error = serde_json::from_str::<SecretRef>(text).unwrap_err().to_string();
+            assert!(error.contains(" a text at"), "{error}");
+        }
     }
 
     #[test]
     fn each_source_gives_its_secrets_and_a_replaced_one_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let source = Mounted::new([("TOKEN".to_owned(), "of-env".to_owned())], folder.path());
+        let variables = [("TOKEN", "of-env"), ("EMPTY", "")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let source = Mounted::new(variables, folder.path());
         fs::create_dir(folder.path().join("smtp")).unwrap();
         let path = folder.path().join("smtp/password");
         fs::write(&path, "first\n").unwrap();
@@ -263,11 +332,15 @@ mod tests {
         assert_eq!(read(&format!("file:{}", path.display())).unwrap(), "second");
         assert_eq!(read("env:TOKEN").unwrap(), "of-env");
         assert!(matches!(read("env:OTHER"), Err(SecretError::NotSet(_))));
+        assert!(matches!(read("env:EMPTY"), Err(SecretError::Malformed(_))));
         assert!(matches!(read("k8s:smtp/other"), Err(SecretError::Unreadable { .. })));
         for malformed in [b"".to_vec(), b"\n".to_vec(), b"\xff\xfe".to_vec(), vec![b'a'; 64 * 1024 + 1]] {
             fs::write(&path, malformed).unwrap();
             assert!(matches!(read("k8s:smtp/password"), Err(SecretError::Malformed(_))));
         }
         assert!(!format!("{source:?}").contains("of-env"));
+        let secret = Secret::new("env:TOKEN".parse().unwrap(), Arc::new(source));
+        assert_eq!(secret.read().unwrap().expose_secret(), "of-env");
+        assert_eq!(format!("{secret:?}"), "Secret(env:TOKEN)");
     }
 }

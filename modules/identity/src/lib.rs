@@ -15,6 +15,7 @@ pub mod totp;
 
 mod action;
 mod codes;
+mod homes;
 mod operator;
 mod passwords;
 mod role;
@@ -22,6 +23,7 @@ mod safe;
 mod secret;
 mod session;
 mod settings;
+mod strength;
 mod throttle;
 mod token;
 
@@ -35,18 +37,21 @@ use sdk::{
 };
 
 use crate::{
+    homes::Known,
     passwords::{Busy, Passwords},
     safe::Keeping,
 };
 
 pub use action::{ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, Purpose};
+pub use homes::{BoxFuture, Homes};
 pub use operator::{Operator, OperatorStatus};
-pub use passwords::{MIN_PASSWORD_CHARACTERS, PasswordParametersError};
+pub use passwords::PasswordParametersError;
 pub use role::{Permissions, Role};
 pub use safe::Safe;
 pub use secret::{MAX_SECRET_BYTES, Secret};
 pub use session::{SignedIn, csrf_token};
 pub use settings::{Allowance, PasswordSettings, SessionSettings, Settings, ThrottleSettings};
+pub use strength::{MIN_PASSWORD_CHARACTERS, Objection};
 
 /// See operators.
 pub const OPERATORS_READ: Permission = Permission::new("operators.read");
@@ -66,6 +71,7 @@ pub struct Identity {
     store: Store,
     permissions: Permissions,
     application: TenantId,
+    homes: Known,
     settings: Arc<Settings>,
     passwords: Passwords,
     keeping: Keeping,
@@ -105,6 +111,9 @@ pub enum IdentityError {
     /// Platform roles belong to the application tenant, tenant roles to another.
     #[error("an operator of role `{0}` does not belong to this tenant")]
     RoleOutOfPlace(Role),
+    /// Operators belong to a tenant that is there, and may act.
+    #[error("there is no tenant `{0}` that may act")]
+    NoSuchTenant(TenantId),
     /// The caller is no operator.
     #[error("the caller is not an operator")]
     NotAnOperator,
@@ -130,8 +139,8 @@ pub enum IdentityError {
     #[error("too many passwords are being checked")]
     Busy,
     /// The password is not taken.
-    #[error("{0}")]
-    WeakPassword(&'static str),
+    #[error(transparent)]
+    WeakPassword(#[from] Objection),
     /// The present password is another.
     #[error("the present password is another")]
     WrongPassword,
@@ -193,6 +202,7 @@ impl Problem for IdentityError {
             Self::InvalidEmail => "invalid_email",
             Self::InvalidDisplayName => "invalid_display_name",
             Self::RoleOutOfPlace(_) => "role_out_of_place",
+            Self::NoSuchTenant(_) => "unknown_tenant",
             Self::NotAnOperator => "not_an_operator",
             Self::NoSuchOperator => "unknown_operator",
             Self::LastAdministrator => "last_administrator",
@@ -200,7 +210,7 @@ impl Problem for IdentityError {
             Self::SecondFactorRequired => "second_factor_required",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Busy => "busy",
-            Self::WeakPassword(_) => "weak_password",
+            Self::WeakPassword(objection) => objection.code(),
             Self::WrongPassword => "wrong_password",
             Self::WrongCode => "wrong_code",
             Self::SecondFactorExists => "second_factor_exists",
@@ -229,9 +239,11 @@ impl Problem for IdentityError {
             Self::NotAnOperator | Self::WrongPassword | Self::WrongCode | Self::SessionRequired => {
                 Category::Forbidden
             }
-            Self::NoSuchOperator | Self::NoSuchSession | Self::NoSuchToken | Self::NoSuchAction => {
-                Category::NotFound
-            }
+            Self::NoSuchOperator
+            | Self::NoSuchTenant(_)
+            | Self::NoSuchSession
+            | Self::NoSuchToken
+            | Self::NoSuchAction => Category::NotFound,
             Self::NameTaken(_)
             | Self::LastAdministrator
             | Self::SecondFactorExists
@@ -255,17 +267,28 @@ impl Problem for IdentityError {
 
 impl Identity {
     /// Over this database. Roles are made of the permissions that the program's commands ask for; operators of the platform
-    /// belong to the application tenant; what must be read again is put into the safe, where there is one.
+    /// belong to the application tenant, others to the homes; what must be read again is put into the safe, where there is
+    /// one.
     pub fn new(
         store: Store,
         application: TenantId,
+        homes: Arc<dyn Homes>,
         permissions: Permissions,
         settings: Settings,
         safe: Option<Arc<dyn Safe>>,
     ) -> Result<Self, PasswordParametersError> {
         let passwords = Passwords::of(settings.password)?;
         let settings = Arc::new(settings);
-        Ok(Self { store, permissions, application, settings, passwords, keeping: Keeping(safe), post: None })
+        Ok(Self {
+            store,
+            permissions,
+            application,
+            homes: Known(homes),
+            settings,
+            passwords,
+            keeping: Keeping(safe),
+            post: None,
+        })
     }
 
     /// With a way to send mail, or without: then whoever asks for a one-time token hands it on.

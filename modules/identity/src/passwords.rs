@@ -8,9 +8,6 @@ use tokio::sync::Semaphore;
 
 use crate::{PasswordSettings, Secret};
 
-/// The shortest password that is taken, in characters (NIST SP 800-63B, where it may be the only factor).
-pub const MIN_PASSWORD_CHARACTERS: usize = 12;
-
 /// Makes and checks hashes. Clones share their threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
@@ -99,23 +96,6 @@ impl Passwords {
     }
 }
 
-/// Why a password is not taken; nothing, where it is.
-pub(crate) fn objection(password: &Secret, name: &str, email: Option<&str>) -> Option<&'static str> {
-    let text = password.expose();
-    if text.chars().count() < MIN_PASSWORD_CHARACTERS {
-        return Some("a password has at least 12 characters");
-    }
-    let alike = |other: &str| other.to_lowercase() == text.to_lowercase();
-    if alike(name) || email.is_some_and(alike) {
-        return Some("a password is not one's name or address");
-    }
-    let first = text.chars().next();
-    if text.chars().all(|letter| Some(letter) == first) {
-        return Some("a password is not one character over and over");
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,15 +138,5 @@ mod tests {
         drop(release);
         assert!(first.await.unwrap() && second.await.unwrap());
         assert!(passwords.run(|| ()).await.is_ok());
-    }
-
-    #[test]
-    fn a_password_is_long_and_not_the_name() {
-        let objects = |text: &str| objection(&text.into(), "ada.lovelace@example.com", Some("x")).is_some();
-        assert!(objects("short"));
-        assert!(objects("Ada.Lovelace@example.com"));
-        assert!(objects("aaaaaaaaaaaaaaaa"));
-        assert!(!objects("correct horse battery staple"));
-        assert!(!objects("пароль из слов"));
     }
 }

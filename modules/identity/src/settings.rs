@@ -1,5 +1,7 @@
 use jiff::SignedDuration;
 
+use crate::{PasswordParametersError, passwords::Passwords};
+
 /// How operators sign in. Nothing here has a default of its own; [`STANDARD`](Settings::STANDARD) says what is sensible.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,6 +32,13 @@ pub struct PasswordSettings {
     pub threads: usize,
     /// Hashes that may wait for their turn; more are turned away.
     pub queue: usize,
+}
+
+impl PasswordSettings {
+    /// Whether Argon2 takes them.
+    pub fn check(self) -> Result<(), PasswordParametersError> {
+        Passwords::of(self).map(drop)
+    }
 }
 
 /// How long a session lasts.

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use chancery_identity::{
-    Allowance, Credential, Delivery, DeliveryMethod, GivenAction, Identity, IdentityError, MIGRATIONS,
-    OPERATORS_READ, OPERATORS_WRITE, OperatorStatus, PasswordSettings, Permissions, Purpose, Role, Secret,
-    SessionSettings, Settings, SignedIn, ThrottleSettings,
+    Allowance, BoxFuture, Credential, Delivery, DeliveryMethod, GivenAction, Homes, Identity, IdentityError,
+    MIGRATIONS, OPERATORS_READ, OPERATORS_WRITE, OperatorStatus, PasswordSettings, Permissions, Purpose,
+    Role, Secret, SessionSettings, Settings, SignedIn, ThrottleSettings,
     actions::{complete::CompleteAction, create::CreateAction, resolve::ResolveAction},
     csrf_token,
     operators::{
@@ -59,6 +59,18 @@ fn settings() -> Settings {
 struct Deployment {
     testkit: Testkit,
     identity: Arc<Mutex<Option<Identity>>>,
+    standing: Standing,
+}
+
+/// The tenants that may not act.
+#[derive(Clone, Default)]
+struct Standing(Arc<Mutex<Vec<TenantId>>>);
+
+impl Homes for Standing {
+    fn may_act(&self, tenant: TenantId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let may = !self.0.lock().unwrap().contains(&tenant);
+        Box::pin(async move { Ok(may) })
+    }
 }
 
 /// A token that nobody mailed.
@@ -85,15 +97,18 @@ impl Deployment {
     fn posting(settings: Settings, post: Option<Post>) -> Self {
         let identity = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&identity);
+        let standing = Standing::default();
+        let homes = Arc::new(standing.clone());
         let testkit = Testkit::new(MIGRATIONS, move |store| {
             let all = [OPERATORS_READ, OPERATORS_WRITE, Permission::new("tenants.read")];
             let permissions = Permissions::of_program(all).within_tenant([OPERATORS_READ, OPERATORS_WRITE]);
-            let made = Identity::new(store.clone(), APPLICATION, permissions, settings.clone(), None);
+            let made =
+                Identity::new(store.clone(), APPLICATION, homes.clone(), permissions, settings.clone(), None);
             let made = made.unwrap().with_post(post.clone());
             *kept.lock().unwrap() = Some(made.clone());
             Modules::none().mount(made)
         });
-        Self { testkit: testkit.warning(), identity }
+        Self { testkit: testkit.warning(), identity, standing }
     }
 
     fn cx(&self, principal: Principal) -> Cx {
@@ -353,6 +368,28 @@ async fn signing_out_ends_one_session_and_others_can_be_ended() {
 }
 
 #[tokio::test]
+async fn operators_of_a_tenant_that_may_not_act_neither_begin_nor_are_told_why() {
+    let deployment = Deployment::new();
+    deployment.operator("ann", Role::TenantAdmin, ACME).await;
+    deployment.sign_in("ann", PASSWORD).await.unwrap();
+    deployment.standing.0.lock().unwrap().push(ACME);
+    let error = deployment.sign_in("ann", PASSWORD).await.unwrap_err();
+    assert_eq!(error.code(), "invalid_credentials");
+    let wanted = CreateOperator {
+        name: "bob".to_owned(),
+        email: None,
+        display_name: None,
+        role: Role::TenantAdmin,
+        home: Some(ACME),
+        delivery_method: None,
+    };
+    let error = deployment.run(Principal::System, wanted).await.unwrap_err();
+    assert_eq!(error.code(), "unknown_tenant");
+    deployment.standing.0.lock().unwrap().clear();
+    deployment.sign_in("ann", PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
 async fn every_session_ends_when_the_password_changes_and_the_caller_gets_another() {
     let deployment = Deployment::new();
     let ada = deployment.admin().await;
@@ -362,7 +399,11 @@ async fn every_session_ends_when_the_password_changes_and_the_caller_gets_anothe
         deployment.run(ada.clone(), change("wrong horse", "another long password")).await.unwrap_err();
     assert_eq!(error.code(), "wrong_password");
     let error = deployment.run(ada.clone(), change(PASSWORD, "ada")).await.unwrap_err();
-    assert_eq!(error.code(), "weak_password");
+    assert_eq!(error.code(), "password_too_short");
+    let error = deployment.run(ada.clone(), change(PASSWORD, "Password123456789")).await.unwrap_err();
+    assert_eq!(error.code(), "password_too_common");
+    let error = deployment.run(ada.clone(), change(PASSWORD, "chancery chancery")).await.unwrap_err();
+    assert_eq!(error.code(), "password_too_personal");
     let session = deployment.run(ada, change(PASSWORD, "another long password")).await.unwrap();
     assert!(deployment.in_session(&other).await.is_none());
     assert!(deployment.in_session(&session).await.is_some());

@@ -31,6 +31,7 @@ use sdk::prelude::*;
 pub use gap_log::GapLog;
 pub use handed_on::{HandedOn, HandedOnError};
 pub use onboarding::availability::Onboarding;
+pub use tenants::{BoxFuture, Tenants};
 pub use terms::{ProductTerms, Terms, TermsError};
 
 sdk::catalog!("../catalog.toml");
@@ -78,8 +79,8 @@ pub struct Parts {
     pub handed_on: HandedOn,
     /// The count of what deny mode would refuse.
     pub gap_log: GapLog,
-    /// To the tenants.
-    pub line: Line,
+    /// Knows the tenants.
+    pub tenants: Arc<dyn Tenants>,
     /// What is known of the ways to a tenant.
     pub onboarding: Arc<dyn Onboarding>,
 }

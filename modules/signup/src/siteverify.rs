@@ -1,7 +1,8 @@
 use std::{fmt, time::Duration};
 
 use reqwest::{Client, Response, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use sdk::secrets::Secret;
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
 
@@ -15,8 +16,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 pub struct SiteVerifySettings {
     /// The address that checks, usually ending in `/siteverify`.
     pub url: Url,
-    /// The site's secret.
-    pub secret: SecretString,
+    /// The site's secret. It is read for each check.
+    pub secret: Secret,
     /// How long an answer may take.
     pub patience: Duration,
     /// From 0 to 100: how sure the service must be that a person asks, where it says.
@@ -64,7 +65,8 @@ impl SiteVerify {
     }
 
     async fn ask(&self, proof: &str) -> Result<Verdict, String> {
-        let form = [("secret", self.settings.secret.expose_secret()), ("response", proof)];
+        let secret = self.settings.secret.read().map_err(|error| error.to_string())?;
+        let form = [("secret", secret.expose_secret()), ("response", proof)];
         let answer = self.client.post(self.settings.url.clone()).form(&form).send().await;
         let answer = answer.map_err(|error| error.without_url().to_string())?;
         if !answer.status().is_success() {

@@ -1,8 +1,9 @@
 //! The siteverify protocol, against a server that speaks it, and servers that do not.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chancery_signup::{ChallengeError, SiteVerify, SiteVerifyError, SiteVerifySettings, VerifyChallenge};
+use sdk::secrets::{Mounted, Secret};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -42,7 +43,10 @@ async fn answering(status: &str, body: &str, after: Duration) -> (String, mpsc::
 fn settings(url: &str) -> SiteVerifySettings {
     SiteVerifySettings {
         url: url.parse().unwrap(),
-        secret: "s&cret".to_owned().into(),
+        secret: Secret::new(
+            "env:SITE".parse().unwrap(),
+            Arc::new(Mounted::new([("SITE".to_owned(), "s&cret".to_owned())], "/nowhere")),
+        ),
         patience: Duration::from_millis(500),
         minimum_score_percent: 50,
     }

@@ -7,9 +7,11 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrets::SecretRef;
 use serde::Deserialize;
 use url::Url;
+
+use crate::{Address, address};
 
 /// `[audit]`
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -46,12 +48,11 @@ pub struct JsonLinesSink {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WebhookSink {
-    /// The address. It may hold a secret.
-    #[schemars(with = "String", extend("writeOnly" = true))]
-    pub url: SecretString,
-    /// What events are signed with: `whsec_` and the base64 of 24 to 64 bytes.
-    #[schemars(with = "String", extend("writeOnly" = true))]
-    pub secret: SecretString,
+    /// The address. One that holds a secret is named by a reference.
+    pub url: Address,
+    /// Where that is which events are signed with: `whsec_` and the base64 of 24 to 64 bytes. It is read for each delivery.
+    #[schemars(extend("writeOnly" = true))]
+    pub secret: SecretRef,
 }
 
 /// `[audit.syslog.NAME]`
@@ -76,11 +77,12 @@ pub struct SyslogSink {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OtlpSink {
     /// The collector's address; `/v1/logs` is added to it.
+    #[serde(deserialize_with = "address::open")]
     #[schemars(with = "String")]
     pub endpoint: Url,
-    /// What is sent as the header `authorization`.
-    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
-    pub authorization: Option<SecretString>,
+    /// Where that is which is sent as the header `authorization`. It is read each time.
+    #[schemars(extend("writeOnly" = true))]
+    pub authorization: Option<SecretRef>,
 }
 
 fn size() -> NonZeroU64 {

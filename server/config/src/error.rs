@@ -1,9 +1,13 @@
 use std::{fmt, io, path::PathBuf};
 
+use secrets::SecretError;
+
+use crate::Lacking;
+
 /// Why there is no configuration. The process ends with exit code 78 (`EX_CONFIG`).
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file could not be read: the configuration, or that of a secret.
+    /// A file could not be read.
     #[error("failed to read `{}`", path.display())]
     Unreadable {
         /// The file.
@@ -19,6 +23,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         message: String,
     },
+    /// Secrets that are named cannot be read.
+    #[error("{0}")]
+    Secrets(Lacking),
+}
+
+impl ConfigError {
+    /// The secret under this key cannot be had.
+    pub fn lacking(key: &str, error: SecretError) -> Self {
+        Self::Secrets(Lacking::one(key, error))
+    }
 }
 
 /// Where a key or value stands.

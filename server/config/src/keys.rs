@@ -47,7 +47,7 @@ impl<'s> Place<'s> {
         self.own("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
-    /// Whether it is a secret, which may stand in a file of its own.
+    /// Whether it is a secret, which stands elsewhere.
     pub(crate) fn is_secret(self) -> bool {
         self.own("writeOnly").is_some_and(|secret| secret == true)
     }

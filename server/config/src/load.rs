@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, fs, ops::Range, path::Path};
 
+use secrets::{NotAReference, SecretRef};
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -28,7 +29,8 @@ impl Config {
         let text = file.map_or_else(|| Ok(String::new()), read)?;
         let schema = Self::json_schema();
         let root = Place::root(&schema);
-        let settings = Setting::all(environment, root)?;
+        let environment: Vec<_> = environment.into_iter().collect();
+        let settings = Setting::all(environment.iter().cloned(), root)?;
         let positions = Positions { file, text: &text, settings: &settings };
 
         // The message alone: printed as a whole, a syntax error shows its line, which may hold a secret.
@@ -47,8 +49,11 @@ impl Config {
             let (name, empty) = (section.to_owned().into(), DeValue::Table(DeTable::new()));
             document.get_mut().entry(Spanned::new(0..0, name)).or_insert(Spanned::new(0..0, empty));
         }
-        Self::deserialize(Deserializer::from(document))
-            .map_err(|error| positions.refused(&error, &error.to_string()))
+        let mut named = Vec::new();
+        secrets_of(document.get_ref(), root, "", &mut named);
+        let config = Self::deserialize(Deserializer::from(document))
+            .map_err(|error| positions.refused(&error, &error.to_string()))?;
+        Ok(config.naming(environment, named))
     }
 }
 
@@ -89,12 +94,19 @@ impl Setting {
         let names = |key: &str| key.split('.').map(str::to_owned).collect();
         let key = key_of(&variable);
         if let Some(place) = find(&key) {
-            return Ok(Self { variable, keys: names(&key), kind: place.kind(), text: value });
+            let text = if place.is_secret() { reference(&variable, value)? } else { value };
+            return Ok(Self { variable, keys: names(&key), kind: place.kind(), text });
         }
         let secret = key.strip_suffix("-file").and_then(|key| Some((key, find(key)?)));
         if let Some((key, place)) = secret.filter(|(_, place)| place.is_secret()) {
-            let text = read(Path::new(&value))?.trim().to_owned();
-            return Ok(Self { keys: names(key), variable, kind: place.kind(), text });
+            let unreadable = |source| ConfigError::Unreadable { path: value.clone().into(), source };
+            let path = std::path::absolute(&value).map_err(unreadable)?;
+            return Ok(Self {
+                keys: names(key),
+                variable,
+                kind: place.kind(),
+                text: SecretRef::File(path).to_string(),
+            });
         }
         let message = format!("unknown key `{key}`");
         Err(ConfigError::Refused { origin: Origin::Variable(variable), message })
@@ -126,6 +138,35 @@ impl Setting {
 
     fn refused(&self, message: String) -> ConfigError {
         ConfigError::Refused { origin: Origin::Variable(self.variable.clone()), message }
+    }
+}
+
+/// Where the secret is that a variable gives. A secret in the environment is where secrets may be: there it is left.
+fn reference(variable: &str, value: String) -> Result<String, ConfigError> {
+    let meant = ["file:", "env:", "k8s:"].iter().any(|scheme| value.starts_with(scheme));
+    match value.parse::<SecretRef>() {
+        Ok(_) => Ok(value),
+        Err(NotAReference) if !meant => Ok(format!("env:{variable}")),
+        Err(error) => Err(ConfigError::Refused {
+            origin: Origin::Variable(variable.to_owned()),
+            message: error.to_string(),
+        }),
+    }
+}
+
+/// The secrets that are named in a section, each by its key.
+fn secrets_of(table: &DeTable<'_>, place: Place<'_>, before: &str, named: &mut Vec<(String, SecretRef)>) {
+    for (name, value) in table {
+        let name = name.get_ref();
+        let Some(place) = place.child(name) else { continue };
+        let key = if before.is_empty() { name.to_string() } else { format!("{before}.{name}") };
+        match value.get_ref() {
+            DeValue::Table(section) => secrets_of(section, place, &key, named),
+            DeValue::String(text) if place.is_secret() => {
+                named.extend(text.parse().ok().map(|reference| (key, reference)));
+            }
+            _ => {}
+        }
     }
 }
 

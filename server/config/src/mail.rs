@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrets::SecretRef;
 use serde::Deserialize;
 
 /// `[mail]`
@@ -29,9 +29,9 @@ pub struct MailServer {
     pub security: MailSecurity,
     /// The account to send from, where the server asks for one.
     pub username: Option<String>,
-    /// Its password. It is not sent over a way that nothing protects.
-    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
-    pub password: Option<SecretString>,
+    /// Where its password is. It is read for each mail, and not sent over a way that nothing protects.
+    #[schemars(extend("writeOnly" = true))]
+    pub password: Option<SecretRef>,
     /// Authorities that the server's certificate may lead to, beside the system's, in PEM.
     #[schemars(extend("format" = "path"))]
     pub ca_bundle_path: Option<PathBuf>,

@@ -19,11 +19,14 @@ use envelope::{
 use jiff::SignedDuration;
 use license::{RecipientKey, RuntimeSettings, Site, Sources, TrustSettings};
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrets::SecretRef;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
-use crate::{Audit, CatalogFiles, Identity, Mail, Quota, Secrets, Telemetry, Tenant, Tls};
+use crate::{
+    Address, Audit, CatalogFiles, ConfigError, Identity, Mail, Quota, Secrets, Telemetry, Tenant, Tls,
+    address, secrets::Named,
+};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -65,15 +68,18 @@ pub struct Config {
     /// What is written to standard error.
     #[serde(default)]
     pub log: Log,
+    /// The secrets that are named above.
+    #[serde(skip, default = "Named::none")]
+    #[schemars(skip)]
+    pub(crate) named: Named,
 }
 
 /// `[database]`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Database {
-    /// `sqlite:///path/to/file` or `postgres://user:password@host/name`.
-    #[schemars(with = "String", extend("writeOnly" = true))]
-    pub url: SecretString,
+    /// `sqlite:///path/to/file` or `postgres://user@host/name`. One that holds a password is named by a reference.
+    pub url: Address,
     /// Connections to PostgreSQL, or readers of the SQLite file. When not stated, what the store finds sensible.
     pub connections: Option<NonZeroU32>,
     /// Whether `serve` may apply outstanding migrations. When not, it refuses to start while there are some.
@@ -89,6 +95,7 @@ pub struct Server {
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// The address people reach this server by, for links that leave it.
+    #[serde(deserialize_with = "stated_address")]
     #[schemars(with = "Option<String>")]
     pub public_url: Option<Url>,
     /// Addresses of the proxies before this server, separated by commas in the environment. What they say in
@@ -132,9 +139,9 @@ pub struct License {
     /// The license file.
     #[schemars(extend("format" = "path"))]
     pub path: Option<PathBuf>,
-    /// The license itself, where there is no file for it.
-    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
-    pub token: Option<SecretString>,
+    /// Where the license itself is, where there is no file for it.
+    #[schemars(extend("writeOnly" = true))]
+    pub token: Option<SecretRef>,
     /// The id of the party that owns this installation. Where stated, a license that names another owner is refused.
     pub installation_owner: Option<String>,
     /// The key that licenses are encrypted to.
@@ -302,14 +309,19 @@ impl Server {
 
 impl Config {
     /// Where licenses may come from, and what they are verified against. `products` are the policies under which partners
-    /// sign for a product.
-    pub fn license_sources(&self, products: BTreeMap<String, ObjectIdentifier>) -> Sources {
+    /// sign for a product. A license that is named as a secret is read.
+    pub fn license_sources(
+        &self,
+        products: BTreeMap<String, ObjectIdentifier>,
+    ) -> Result<Sources, ConfigError> {
         let License { path, token, installation_owner, recipient, trust, dev, runtime, .. } = &self.license;
         let shape = &self.deployment.shape;
         let packaging = |value| shape.fact("packaging") == Some(value);
-        Sources {
+        let token = token.as_ref().map(|reference| self.secret(reference).read());
+        let token = token.transpose().map_err(|error| ConfigError::lacking("license.token", error))?;
+        Ok(Sources {
             path: path.clone(),
-            token: token.clone(),
+            token,
             development: dev.path.clone().filter(|_| dev.enabled),
             recipient: recipient
                 .as_ref()
@@ -342,7 +354,7 @@ impl Config {
                 clock_rollback_tolerance: runtime.clock_rollback_tolerance,
                 warning_days: runtime.warning_days.clone(),
             },
-        }
+        })
     }
 
     /// How commands that are not covered are treated.
@@ -425,6 +437,10 @@ fn nothing_stated() -> DeploymentShape {
 fn non_empty<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
     let text = String::deserialize(value)?;
     if text.is_empty() { Err(D::Error::custom("expected a text that is not empty")) } else { Ok(text) }
+}
+
+fn stated_address<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Url>, D::Error> {
+    address::open(value).map(Some)
 }
 
 fn identifiers<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<ObjectIdentifier>, D::Error> {

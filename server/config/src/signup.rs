@@ -4,11 +4,11 @@ use std::{num::NonZeroU32, time::Duration};
 
 use jiff::SignedDuration;
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrets::SecretRef;
 use serde::Deserialize;
 use url::Url;
 
-use crate::section::duration;
+use crate::{address, section::duration};
 
 /// `[tenant.signup]`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -53,11 +53,12 @@ pub struct SignupPolicy {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Challenge {
     /// The address that checks proofs by the `siteverify` protocol. `https`, or on this machine.
+    #[serde(deserialize_with = "address::open")]
     #[schemars(with = "String")]
     pub verify_url: Url,
-    /// The site's secret.
-    #[schemars(with = "String", extend("writeOnly" = true))]
-    pub secret: SecretString,
+    /// Where the site's secret is. It is read for each check.
+    #[schemars(extend("writeOnly" = true))]
+    pub secret: SecretRef,
     /// How long an answer may take.
     #[serde(default = "some_seconds")]
     pub timeout_seconds: NonZeroU32,

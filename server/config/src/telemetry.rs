@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrets::SecretRef;
 use serde::Deserialize;
 use url::Url;
+
+use crate::address;
 
 /// `[telemetry]`
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -20,11 +22,12 @@ pub struct Telemetry {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Otlp {
     /// The collector's address, such as `http://localhost:4318`; `/v1/traces`, `/v1/metrics` and `/v1/logs` are added.
+    #[serde(deserialize_with = "address::open")]
     #[schemars(with = "String")]
     pub endpoint: Url,
-    /// What is sent as the header `authorization`.
-    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
-    pub authorization: Option<SecretString>,
+    /// Where that is which is sent as the header `authorization`. It is read each time.
+    #[schemars(extend("writeOnly" = true))]
+    pub authorization: Option<SecretRef>,
     /// Whether a span of each command is sent.
     #[serde(default = "yes")]
     pub traces: bool,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use chancery_config as config;
-use config::{Config, ConfigError, DenialStatus, LogFormat, Origin, WindowAnchor};
+use config::{Address, Config, ConfigError, DenialStatus, LogFormat, Origin, WindowAnchor};
 use descriptors::{
     coverage::{Allowlisted, GapMode},
     descriptor::{DeploymentShape, ShapePredicate},
@@ -69,7 +69,7 @@ fn a_file_that_says_the_least_has_the_documented_defaults() {
     let policy = config.coverage_policy();
     assert!(policy.enforced && policy.allowlist.is_empty() && policy.hard_fail_prefixes.is_empty());
     assert_eq!(policy.gaps, GapMode::Warn);
-    let sources = config.license_sources(products());
+    let sources = config.license_sources(products()).unwrap();
     assert_eq!(
         (sources.path, sources.development, sources.site.installation.as_str()),
         (None, None, "site-1")
@@ -115,7 +115,7 @@ fn every_key_of_the_license_can_be_set_from_the_environment() {
     assert!(!format!("{config:?}").contains("of.a.license"), "a token does not print");
     assert_eq!(config.license.runtime.last_seen_time_path, Some("/var/lib/chancery/last-seen".into()));
     assert_eq!(config.license.runtime.last_good_snapshot_path, Some("/var/lib/chancery/last-good".into()));
-    let sources = config.license_sources(products());
+    let sources = config.license_sources(products()).unwrap();
     assert_eq!(sources.token.unwrap().expose_secret(), "eyJ.of.a.license");
     assert_eq!(sources.site.owner.as_deref(), Some("acme"));
     assert_eq!(sources.trust.partners.markers.len(), 2);
@@ -132,7 +132,7 @@ fn a_full_file_says_what_it_says() {
     let folder = Folder::with(
         r#"
         [database]
-        url = "postgres://user:hunter2@db/chancery"
+        url = "postgres://user@db/chancery"
         connections = 20
         [server]
         listen = "[::1]:9000"
@@ -169,7 +169,7 @@ fn a_full_file_says_what_it_says() {
         "#,
     );
     let config = folder.load(&[]).unwrap();
-    assert_eq!(config.database.url.expose_secret(), "postgres://user:hunter2@db/chancery");
+    assert_eq!(config.database.url, Address::Stated("postgres://user@db/chancery".to_owned()));
     assert_eq!(config.database.connections.unwrap().get(), 20);
     assert_eq!(config.deployment.shape.contradicts(&[ShapePredicate::PRODUCTION]), None);
     assert_eq!(config.http.denial_status, DenialStatus::Forbidden);
@@ -177,7 +177,7 @@ fn a_full_file_says_what_it_says() {
     assert_eq!((policy.gaps, policy.hard_fails("tenancy.tenants.create")), (GapMode::Deny, Some("tenancy.")));
     assert_eq!(policy.allowlisted("health.live.read").unwrap().names, Allowlisted::Prefix("health.".into()));
     assert_eq!(policy.allowlisted("tools.text.echo").unwrap().reason, "a toy");
-    let sources = config.license_sources(products());
+    let sources = config.license_sources(products()).unwrap();
     assert!(sources.site.production);
     assert!(sources.trust.signing_eku.is_empty(), "an empty value turns that check off");
     assert_eq!(sources.trust.required_policies.len(), 2);
@@ -205,7 +205,7 @@ fn windows_of_quotas_begin_with_the_license_unless_the_calendar_is_asked_for() {
 
 #[test]
 fn how_a_license_runs_is_configured_in_the_file_or_the_environment() {
-    let standard = Folder::with(LEAST).load(&[]).unwrap().license_sources(products());
+    let standard = Folder::with(LEAST).load(&[]).unwrap().license_sources(products()).unwrap();
     assert_eq!(standard.runtime, RuntimeSettings::standard());
     assert!(!standard.site.sealed_only && standard.trust.crl_bundle.is_none());
 
@@ -222,7 +222,7 @@ fn how_a_license_runs_is_configured_in_the_file_or_the_environment() {
             ("CHANCERY_LICENSE__TOKEN", "hunter2"),
         ])
         .unwrap();
-    let sources = config.license_sources(products());
+    let sources = config.license_sources(products()).unwrap();
     assert_eq!(
         sources.runtime,
         RuntimeSettings {
@@ -247,7 +247,7 @@ fn how_a_license_runs_is_configured_in_the_file_or_the_environment() {
 #[test]
 fn a_development_license_is_a_source_only_where_it_is_enabled() {
     let config = Folder::with(&format!("{LEAST}[license.dev]\npath = \"dev.lic\"\n")).load(&[]).unwrap();
-    assert_eq!(config.license_sources(products()).development, None);
+    assert_eq!(config.license_sources(products()).unwrap().development, None);
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn the_environment_wins_over_the_file() {
     assert!(config.license.dev.enabled);
     assert_eq!(config.coverage_policy().hard_fail_prefixes, ["tenancy.", "identity."]);
     assert_eq!(config.coverage_policy().gaps, GapMode::Deny);
-    let trust = config.license_sources(products()).trust;
+    let trust = config.license_sources(products()).unwrap().trust;
     assert_eq!(trust.root_bundle, Some(PathBuf::from("roots.pem")), "relative to the working folder");
     assert!(trust.required_policies.is_empty());
 }
@@ -299,19 +299,132 @@ fn a_secret_may_stand_in_a_file_of_its_own() {
     fs::write(&secret, "postgres://from-a-file\n").unwrap();
     let variable = ("CHANCERY_DATABASE__URL_FILE", secret.to_str().unwrap());
     let config = folder.load(&[variable]).unwrap();
-    assert_eq!(config.database.url.expose_secret(), "postgres://from-a-file");
+    let url = || config.address(&config.database.url).unwrap();
+    assert_eq!(url().expose_secret(), "postgres://from-a-file");
+    fs::write(&secret, "postgres://replaced\n").unwrap();
+    assert_eq!(url().expose_secret(), "postgres://replaced", "it is read when it is needed");
 
     let error = folder.load(&[variable, ("CHANCERY_DATABASE__URL", "sqlite:b.db")]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "variable `CHANCERY_DATABASE__URL_FILE`: `CHANCERY_DATABASE__URL` sets the same key"
     );
-    let error = folder.load(&[("CHANCERY_DATABASE__URL_FILE", "/nowhere/url")]).unwrap_err();
-    assert_eq!(error.to_string(), "failed to read `/nowhere/url`");
+    let lacking = folder.load(&[("CHANCERY_DATABASE__URL_FILE", "/nowhere/url")]).unwrap();
+    let error = lacking.try_secrets().unwrap_err().to_string();
+    assert!(error.starts_with("`database.url`: failed to read the secret `file:/nowhere/url`: "), "{error}");
     assert_eq!(
         refusal_of("CHANCERY_LOG__FILTER_FILE", "x"),
         "variable `CHANCERY_LOG__FILTER_FILE`: unknown key `log.filter-file`"
     );
+}
+
+const SECRETS: &str = r#"
+[license]
+token = "env:LICENSE"
+[secrets]
+kubernetes-mount = "mounted"
+[mail]
+from = "no-reply@example.com"
+[mail.smtp]
+host = "mail.example.com"
+username = "platform"
+password = "k8s:smtp/password"
+[tenant.signup.challenge]
+verify-url = "https://challenge.example.com/siteverify"
+secret = "env:CHALLENGE"
+[audit.webhook.siem]
+url = "env:SIEM"
+secret = "k8s:siem/key"
+[audit.otlp.siem]
+endpoint = "https://siem.example.com"
+authorization = "env:SIEM_TOKEN"
+[telemetry.otlp]
+endpoint = "https://telemetry.example.com"
+authorization = "env:TELEMETRY_TOKEN"
+"#;
+
+#[test]
+fn every_secret_is_named_and_each_that_cannot_be_had_is_told_by_its_key() {
+    let folder = Folder::with(&LEAST.replace("sqlite:chancery.db", "env:DATABASE"));
+    let text = fs::read_to_string(folder.file()).unwrap();
+    fs::write(folder.file(), format!("{text}{SECRETS}")).unwrap();
+    let told = folder.load(&[("LICENSE", "")]).unwrap().try_secrets().unwrap_err().to_string();
+    for part in [
+        "`database.url`: the secret `env:DATABASE` is not set",
+        "`license.token`: the secret `env:LICENSE` is not a text of 1 to 65536 bytes",
+        "`mail.smtp.password`: failed to read the secret `k8s:smtp/password`: No such file",
+        "`tenant.signup.challenge.secret`: the secret `env:CHALLENGE` is not set",
+        "`audit.webhook.siem.url`: ",
+        "`audit.webhook.siem.secret`: ",
+        "`audit.otlp.siem.authorization`: ",
+        "`telemetry.otlp.authorization`: ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+
+    for (name, key) in [("smtp", "password"), ("siem", "key")] {
+        fs::create_dir_all(folder.0.path().join("mounted").join(name)).unwrap();
+        fs::write(folder.0.path().join("mounted").join(name).join(key), "hunter2\n").unwrap();
+    }
+    let variables = ["DATABASE", "LICENSE", "CHALLENGE", "SIEM", "SIEM_TOKEN", "TELEMETRY_TOKEN"]
+        .map(|name| (name, "hunter2"));
+    let config = folder.load(&variables).unwrap();
+    assert_eq!(config.try_secrets().unwrap(), 8);
+    assert!(!format!("{config:?} {:?}", config.license_sources(products()).unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn a_secret_that_is_written_out_is_refused_and_not_repeated() {
+    let mut keys = 0;
+    for line in SECRETS.lines().filter(|line| line.contains("\"env:") || line.contains("\"k8s:")) {
+        let key = line.split(' ').next().unwrap();
+        if key == "url" {
+            continue;
+        }
+        for (written, part) in [
+            ("\"hunter2\"", "a secret is named by"),
+            ("\"vault:hunter2\"", "a secret is named by"),
+            ("[\"hunter2\"]", "a text"),
+            ("{ hunter2 = 1 }", "a text"),
+        ] {
+            let said = refusal(&format!("{LEAST}{}", SECRETS.replace(line, &format!("{key} = {written}"))));
+            assert!(said.contains(part) && !said.contains("hunter2"), "{key}: {said}");
+        }
+        keys += 1;
+    }
+    assert_eq!(keys, 6);
+    for url in ["postgres://user:hunter2@db/a", "postgres://db/a?sslmode=require&password=hunter2"] {
+        let said = refusal(&LEAST.replace("sqlite:chancery.db", url));
+        assert!(said.contains("line 2: it holds a password") && !said.contains("hunter2"), "{said}");
+        let text = SECRETS.replace("url = \"env:SIEM\"", &format!("url = \"{url}\""));
+        let said = refusal(&format!("{LEAST}{text}"));
+        assert!(said.contains("it holds a password") && !said.contains("hunter2"), "{said}");
+    }
+    for line in ["verify-url", "endpoint"] {
+        let text =
+            SECRETS.replace(&format!("{line} = \"https://"), &format!("{line} = \"https://user:hunter2@"));
+        let said = refusal(&format!("{LEAST}{text}"));
+        assert!(
+            said.contains("a password does not stand in an address") && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn the_environment_is_a_place_for_secrets() {
+    let folder = Folder::with(&format!("{LEAST}{SECRETS}"));
+    let read = |value: &str| {
+        let config = folder.load(&[("CHANCERY_MAIL__SMTP__PASSWORD", value), ("OTHER", "of-other")]).unwrap();
+        let password = config.mail.as_ref().unwrap().smtp.password.clone().unwrap();
+        config.secret(&password).read().unwrap().expose_secret().to_owned()
+    };
+    assert_eq!(read("hunter2"), "hunter2");
+    assert_eq!(read("env:OTHER"), "of-other");
+    for malformed in ["file:hunter2", "env:hunter 2", "k8s:hunter2"] {
+        let said = refusal_of("CHANCERY_LICENSE__TOKEN", malformed);
+        assert!(said.contains("a secret is named by") && !said.contains("hunter"), "{said}");
+    }
 }
 
 #[test]
@@ -446,7 +559,8 @@ fn a_sink_of_the_audit_is_named_by_its_section_and_its_secret_may_stand_in_a_fil
     fs::write(&secret, "whsec_s3cret\n").unwrap();
     let variable = ("CHANCERY_AUDIT__WEBHOOK__SIEM__SECRET_FILE", secret.to_str().unwrap());
     let config = folder.load(&[variable]).unwrap();
-    assert_eq!(config.audit.webhook["siem"].secret.expose_secret(), "whsec_s3cret");
+    let key = config.secret(&config.audit.webhook["siem"].secret);
+    assert_eq!(key.read().unwrap().expose_secret(), "whsec_s3cret");
     assert_eq!(config.audit.json_lines["archive"].path, folder.0.path().join("audit.jsonl"));
     assert_eq!(config.audit.retention_days.map(std::num::NonZeroU32::get), Some(400));
     assert!(!format!("{config:?}").contains("s3cret"));

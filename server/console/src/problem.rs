@@ -187,11 +187,6 @@ impl Problem {
         self.0.code == "insufficient_user_authentication"
     }
 
-    /// Whether what was asked about does not exist, in a program that knows of such things.
-    pub(crate) fn is_not_there(&self) -> bool {
-        self.0.status == StatusCode::NOT_FOUND && !self.0.absent
-    }
-
     pub(crate) fn code(&self) -> &str {
         &self.0.code
     }

@@ -5,12 +5,14 @@ use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, header::ContentType},
     transport::smtp::{
+        AsyncSmtpTransportBuilder,
         authentication::Credentials,
         client::{Certificate, Tls, TlsParameters},
         response::{Category, Severity},
     },
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
+use secrets::{Secret, SecretError};
 
 use crate::outbox::Claimed;
 
@@ -34,8 +36,8 @@ pub struct SmtpSettings {
     pub port: Option<u16>,
     /// What protects the way.
     pub security: Security,
-    /// The account to send from.
-    pub account: Option<(String, SecretString)>,
+    /// The account to send from, and its password, which is read for each mail.
+    pub account: Option<(String, Secret)>,
     /// Authorities to trust beside the system's, in PEM.
     pub ca: Option<Vec<u8>>,
     /// The sender of every mail: `address` or `Name <address>`.
@@ -62,7 +64,8 @@ pub enum SmtpError {
 /// The way to a server. Cheap to clone.
 #[derive(Clone)]
 pub struct Smtp {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    way: AsyncSmtpTransportBuilder,
+    account: Option<(String, Secret)>,
     from: Mailbox,
     patience: Duration,
 }
@@ -100,14 +103,23 @@ impl Smtp {
             Security::None if settings.account.is_some() => return Err(SmtpError::Exposed),
             Security::None => (Tls::None, 25),
         };
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
+        let way = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&settings.host)
             .port(settings.port.unwrap_or(port))
             .tls(tls)
             .timeout(Some(settings.patience));
-        if let Some((name, password)) = settings.account {
-            transport = transport.credentials(Credentials::new(name, password.expose_secret().to_owned()));
-        }
-        Ok(Self { transport: transport.build(), from, patience: settings.patience })
+        Ok(Self { way, account: settings.account, from, patience: settings.patience })
+    }
+
+    /// The way, as the account goes now.
+    fn transport(&self) -> Result<AsyncSmtpTransport<Tokio1Executor>, SecretError> {
+        let way = match &self.account {
+            Some((name, password)) => {
+                let password = password.read()?.expose_secret().to_owned();
+                self.way.clone().credentials(Credentials::new(name.clone(), password))
+            }
+            None => self.way.clone(),
+        };
+        Ok(way.build())
     }
 
     /// How long an attempt may take at most.
@@ -117,14 +129,19 @@ impl Smtp {
 
     /// Whether the server answers and lets us in.
     pub(crate) async fn answers(&self) -> bool {
-        matches!(tokio::time::timeout(self.longest(), self.transport.test_connection()).await, Ok(Ok(true)))
+        let Ok(transport) = self.transport() else { return false };
+        matches!(tokio::time::timeout(self.longest(), transport.test_connection()).await, Ok(Ok(true)))
     }
 
     pub(crate) async fn send(&self, claimed: &Claimed, now: Timestamp) -> Attempt {
         let Some(message) = self.message(claimed, now) else {
             return Attempt::Refused("the address is none".to_owned());
         };
-        match tokio::time::timeout(self.longest(), self.transport.send(message)).await {
+        let transport = match self.transport() {
+            Ok(transport) => transport,
+            Err(error) => return Attempt::Failed(error.to_string()),
+        };
+        match tokio::time::timeout(self.longest(), transport.send(message)).await {
             Err(_) => Attempt::Failed("it took too long".to_owned()),
             Ok(Ok(_)) => Attempt::Taken,
             // Only what the server says about this mail condemns it; a wrong password, say, is another matter.

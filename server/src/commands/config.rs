@@ -5,7 +5,7 @@ use config::Config;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::wire;
+use crate::{trial, wire};
 
 /// Carries it out.
 pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<bool> {
@@ -21,12 +21,16 @@ fn check(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
     let config = crate::load(file)?;
     crate::log_filter(&config)?;
     wire::license_sources(&config, &wire::inventory(Some(&config))?.1)?;
-    crate::sinks::Sinks::of(&config)?;
-    let facts = facts(file, &config);
+    trial::put_together(&config)?;
+    let facts = facts(file, &config)?;
     if json {
         print::json(&facts)?;
     } else {
-        let lines = facts.as_object().into_iter().flatten().map(|(name, value)| {
+        for caution in trial::cautions(&config) {
+            eprintln!("note: {caution}");
+        }
+        let facts = facts.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array());
+        let lines = facts.map(|(name, value)| {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             format!("{name:<22} {text}\n")
         });
@@ -36,8 +40,9 @@ fn check(file: &ConfigFile, json: bool) -> anyhow::Result<()> {
 }
 
 /// What the configuration comes to; nothing secret.
-fn facts(file: &ConfigFile, config: &Config) -> Value {
-    let engine = config.database.url.expose_secret().split_once(':').map_or("unknown", |(scheme, _)| scheme);
+fn facts(file: &ConfigFile, config: &Config) -> anyhow::Result<Value> {
+    let url = wire::database(config)?;
+    let engine = url.expose_secret().split_once(':').map_or("unknown", |(scheme, _)| scheme);
     let license = &config.license;
     let source = match (&license.path, &license.token, &license.dev.path) {
         (Some(path), _, _) => format!("license.path: {}", path.display()),
@@ -46,7 +51,7 @@ fn facts(file: &ConfigFile, config: &Config) -> Value {
         _ => "none configured; one may be installed in the database".to_owned(),
     };
     let policy = config.coverage_policy();
-    json!({
+    Ok(json!({
         "file": file.config.as_ref().map_or_else(|| "none: environment only".to_owned(), |path| path.display().to_string()),
         "deployment": config.deployment.id,
         "production": config.deployment.shape.is_production(),
@@ -64,5 +69,6 @@ fn facts(file: &ConfigFile, config: &Config) -> Value {
         ),
         "enforcement": policy.enforced,
         "missingDescriptorMode": policy.gaps,
-    })
+        "cautions": trial::cautions(config),
+    }))
 }

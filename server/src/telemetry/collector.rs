@@ -3,7 +3,8 @@ use std::time::Duration;
 use anyhow::Context;
 use prost::Message;
 use reqwest::{Client, StatusCode, Url, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
+use secrets::{Secret, SecretError};
 
 use super::proto::{KeyValue, Resource};
 
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Collector {
     client: Client,
     endpoint: Url,
-    authorization: Option<SecretString>,
+    authorization: Option<Secret>,
     deployment: String,
 }
 
@@ -23,12 +24,13 @@ pub(crate) struct Collector {
 pub(crate) enum Untaken {
     Unreached(reqwest::Error),
     Refused(StatusCode),
+    Locked(SecretError),
 }
 
 impl Collector {
     pub(crate) fn new(
         endpoint: &Url,
-        authorization: Option<SecretString>,
+        authorization: Option<Secret>,
         deployment: &str,
     ) -> anyhow::Result<Self> {
         let client = Client::builder().timeout(PATIENCE).redirect(redirect::Policy::none()).build();
@@ -57,6 +59,7 @@ impl Collector {
         url.set_path(&format!("{}/v1/{signal}", self.endpoint.path().trim_end_matches('/')));
         let mut post = self.client.post(url).header("content-type", "application/x-protobuf");
         if let Some(authorization) = &self.authorization {
+            let authorization = authorization.read().map_err(Untaken::Locked)?;
             post = post.header("authorization", authorization.expose_secret());
         }
         let sent = post.body(request.encode_to_vec()).send().await;
@@ -69,6 +72,7 @@ impl std::fmt::Display for Untaken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unreached(_) => f.write_str("the collector does not answer"),
+            Self::Locked(_) => f.write_str("what the collector asks for cannot be had"),
             Self::Refused(status) => write!(f, "the collector answered {status}"),
         }
     }
@@ -78,6 +82,7 @@ impl std::error::Error for Untaken {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Unreached(error) => Some(error),
+            Self::Locked(error) => Some(error),
             Self::Refused(_) => None,
         }
     }

@@ -78,8 +78,8 @@ impl Telemetry {
     /// As configured.
     pub(crate) fn of(config: &Config) -> anyhow::Result<Self> {
         let Some(settings) = config.telemetry.otlp.clone() else { return Ok(Self(None)) };
-        let collector =
-            Collector::new(&settings.endpoint, settings.authorization.clone(), &config.deployment.id)?;
+        let authorization = settings.authorization.as_ref().map(|reference| config.secret(reference));
+        let collector = Collector::new(&settings.endpoint, authorization, &config.deployment.id)?;
         let (queue, waiting) = mpsc::channel(ROOM);
         let outbox = Outbox { queue, dropped: Arc::default() };
         Ok(Self(Some(Arc::new(Exporting {

@@ -5,7 +5,7 @@ use sdk::{prelude::*, store::sqlx};
 use crate::{
     Identity, IdentityError, OperatorStatus, Secret,
     action::{self, forget_actions},
-    passwords::objection,
+    strength::objection,
 };
 
 /// Set a password with a one-time token. Every session of the operator ends; a second factor stays.
@@ -18,7 +18,7 @@ use crate::{
 pub struct CompleteAction {
     /// The token.
     pub token: Secret,
-    /// The password from now on: 12 characters at least.
+    /// The password from now on: 15 characters at least, and none that is tried first.
     pub password: Secret,
 }
 
@@ -34,10 +34,10 @@ impl Handle<CompleteAction> for Identity {
     async fn handle(&self, cx: &Cx, command: CompleteAction) -> Result<CompletedAction, IdentityError> {
         self.admit_address(cx).await?;
         let known = action::find(self.store.reader(), &command.token, cx.now()).await?;
-        let (name, email) = (&known.account.shown.name, known.account.shown.email.as_deref());
+        let name = &known.account.shown.name;
         cx.recognize(&known.account.actor());
-        if let Some(objection) = objection(&command.password, name, email) {
-            return Err(IdentityError::WeakPassword(objection));
+        if let Some(objection) = objection(&command.password, &known.account.shown) {
+            return Err(objection.into());
         }
         let hash = self.passwords.hash(cx.ambient(), command.password).await?;
 

@@ -32,7 +32,7 @@ pub struct CreateOperator {
     /// What they may do.
     pub role: Role,
     /// The tenant they belong to; the caller's own when not stated. Platform roles belong to the application tenant, tenant
-    /// roles to another.
+    /// roles to another, which must be there and may act.
     #[serde(default)]
     pub home: Option<TenantId>,
     /// How the token reaches them, when not as can be: `MAIL`, or `MANUAL` for whoever asks to hand it on.
@@ -64,6 +64,9 @@ impl Handle<CreateOperator> for Identity {
         };
         if role.is_of_platform() != (home == self.application) {
             return Err(IdentityError::RoleOutOfPlace(role));
+        }
+        if !self.is_home(home).await? {
+            return Err(IdentityError::NoSuchTenant(home));
         }
 
         let (id, now) = (cx.uuid().to_string(), cx.now().as_microsecond());

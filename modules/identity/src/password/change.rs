@@ -6,8 +6,8 @@ use crate::{
     Identity, IdentityError, Secret, SignedIn,
     action::forget_actions,
     operator::caller,
-    passwords::objection,
     session::{Shown, current},
+    strength::objection,
     told_once,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 pub struct ChangePassword {
     /// The present password.
     pub current: Secret,
-    /// The one from now on: 12 characters at least.
+    /// The one from now on: 15 characters at least, and none that is tried first.
     pub new: Secret,
 }
 
@@ -30,9 +30,9 @@ impl Handle<ChangePassword> for Identity {
         told_once(cx)?;
         current(cx)?;
         let account = caller(self.store.reader(), cx).await?;
-        let (name, email) = (&account.shown.name, account.shown.email.as_deref());
-        if let Some(objection) = objection(&command.new, name, email) {
-            return Err(IdentityError::WeakPassword(objection));
+        let name = &account.shown.name;
+        if let Some(objection) = objection(&command.new, &account.shown) {
+            return Err(objection.into());
         }
         self.admit(cx, name).await?;
         let checked = self.passwords.check(command.current, account.password_hash.clone()).await?;

@@ -42,6 +42,10 @@ impl Handle<CreateSession> for Identity {
         let checked = self.passwords.check(password.clone(), hash).await?;
         let active = account.filter(|account| account.shown.status == OperatorStatus::Active);
         let account = active.filter(|_| checked.matches).ok_or(IdentityError::InvalidCredentials)?;
+        // Nor is it said that the tenant is suspended: whoever holds a stolen password learns nothing of it.
+        if !self.is_home(account.shown.home).await? {
+            return Err(IdentityError::InvalidCredentials);
+        }
         let renewed =
             if checked.outdated { self.passwords.hash(cx.ambient(), password).await.ok() } else { None };
 

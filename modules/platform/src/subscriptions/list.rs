@@ -13,6 +13,9 @@ use crate::{ENTITLEMENTS_READ, Platform, PlatformError};
 #[license(none)]
 #[http(GET "/api/platform/admin/v1/entitlements/subscriptions")]
 pub struct ListSubscriptions {
+    /// Only that of this tenant.
+    #[serde(default)]
+    pub tenant_id: Option<TenantId>,
     /// Where the page begins: `next` of the page before.
     #[serde(default)]
     pub after: Option<TenantId>,
@@ -34,6 +37,11 @@ pub struct SubscriptionPage {
 
 impl Handle<ListSubscriptions> for Platform {
     async fn handle(&self, cx: &Cx, command: ListSubscriptions) -> Result<SubscriptionPage, PlatformError> {
+        if let Some(tenant) = command.tenant_id {
+            let found = self.0.handed_on.subscription(tenant).await?;
+            let subscriptions = found.into_iter().map(|it| SubscriptionView::of(it, cx.now())).collect();
+            return Ok(SubscriptionPage { subscriptions, next: None });
+        }
         let limit = command.limit.unwrap_or(50).clamp(1, 200) as usize;
         // One more than asked for tells whether there is another page.
         let mut found = self.0.handed_on.subscriptions(command.after, limit + 1).await?;

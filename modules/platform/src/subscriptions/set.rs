@@ -45,7 +45,7 @@ impl Handle<SetSubscription> for Platform {
         if not_before.zip(not_after).is_some_and(|(begin, end)| end <= begin) {
             return Err(PlatformError::EmptyWindow);
         }
-        self.existing(cx, tenant_id).await?;
+        self.existing(tenant_id).await?;
         let wanted = Subscription {
             tenant_id,
             revision,

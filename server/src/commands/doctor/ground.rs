@@ -6,7 +6,7 @@ use license::Sources;
 use store::{Engine, Store, StoreError};
 
 use super::{Finding, Found, Trouble};
-use crate::{Program, wire};
+use crate::{Program, trial, wire};
 
 pub(super) fn configuration(file: &ConfigFile) -> Finding<(Config, Sources)> {
     let mend = "set the named key right; `chancery config check` repeats this, `chancery config schema` lists \
@@ -24,6 +24,19 @@ pub(super) fn configuration(file: &ConfigFile) -> Finding<(Config, Sources)> {
         .map_or_else(|| "the environment alone".to_owned(), |path| format!("`{}`", path.display()));
     let detail = format!("{place}, deployment `{}`", config.deployment.id);
     Ok(Found::new((config, sources), detail))
+}
+
+pub(super) fn secrets(config: &Config) -> Finding<()> {
+    let mend = "put the secret where its key says, readable for this program, or name another place: `file:`, `env:` or \
+                `k8s:`";
+    let count = config.try_secrets().map_err(|error| Trouble::new(error.to_string(), mend))?;
+    Ok(Found::that(if count == 0 { "none is named".to_owned() } else { format!("{count} can be read") }))
+}
+
+pub(super) fn parts(config: &Config) -> Finding<()> {
+    let mend = "set the named key right; `chancery config check` repeats this";
+    trial::put_together(config).map_err(|error| Trouble::new(format!("{error:#}"), mend))?;
+    Ok(Found::that("what is configured fits together"))
 }
 
 pub(super) async fn database(config: &Config) -> Finding<Store> {

@@ -12,8 +12,10 @@ use serde::Serialize;
 use crate::{Program, wire};
 
 /// Every check, in the order in which they are made.
-const CHECKS: [&str; 25] = [
+const CHECKS: [&str; 27] = [
     "configuration",
+    "secrets",
+    "parts",
     "database",
     "schema",
     "clock",
@@ -56,6 +58,8 @@ pub(crate) async fn run(program: &Program, args: &Doctor) -> anyhow::Result<bool
 
 async fn examine(program: &Program, args: &Doctor, report: &mut Report) -> Result<(), Stopped> {
     let (config, sources) = report.note("configuration", ground::configuration(&args.config))?;
+    report.note("secrets", ground::secrets(&config))?;
+    report.note("parts", ground::parts(&config))?;
     let store = report.note("database", ground::database(&config).await)?;
     let outcome = ground::schema(program, &store).await;
     report.note("schema", outcome)?;

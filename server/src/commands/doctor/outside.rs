@@ -7,6 +7,7 @@ use config::Config;
 use tokio::net::TcpListener;
 
 use super::{Finding, Found, Trouble};
+use crate::trial;
 
 pub(super) fn public_url(config: &Config) -> Finding<()> {
     let Some(url) = &config.server.public_url else {
@@ -47,11 +48,12 @@ pub(super) async fn listen(config: &Config) -> Finding<()> {
 }
 
 pub(super) fn production(config: &Config) -> Found<()> {
+    let cautions = trial::cautions(config);
+    if !cautions.is_empty() {
+        return Found::but(cautions.join("; "));
+    }
     if !config.deployment.shape.is_production() {
         return Found::that("`deployment.shape` does not say `environment = \"production\"`");
-    }
-    if !config.license.command_enforcement.enabled {
-        return Found::but("`license.command-enforcement.enabled` is false: no command is enforced");
     }
     Found::that("commands are enforced")
 }
