@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kernel::Ambient;
 use machine::{clock, introduce};
 use store::sqlx::{self, AssertSqlSafe};
-use store::{Options, Store};
+use store::{Cause, Options, Store};
 
 /// What the recorder offers its sink at once.
 const BATCH: usize = 256;
@@ -55,7 +55,7 @@ async fn compare(engine: &str, url: &str, writers: usize) {
         let plain_table = format!("DROP TABLE IF EXISTS plain_event; {PLAIN}");
         let mut work = store.begin().await.expect("a unit of work");
         sqlx::raw_sql(AssertSqlSafe(plain_table)).execute(&mut *work).await.expect("the plain table");
-        work.commit().await.expect("the plain table");
+        work.commit(Cause::Upkeep).await.expect("the plain table");
 
         let ambient = Ambient::system();
         let (mut plain, mut chained) = (Vec::new(), Vec::new());
@@ -128,6 +128,7 @@ fn event(ambient: &Ambient, tenant: &str) -> Event {
             .with("licenseStatus", SafeValue::text("ACTIVE"))
             .with("entitlementKey", SafeValue::text("chancery.tenancy.tenants.create"))
             .with("licenseId", SafeValue::text("L-2026-000017")),
+        closes_call: false,
     }
 }
 
@@ -175,7 +176,7 @@ async fn insert(store: &Store, events: &[Event]) {
         }
         query.execute(&mut *work).await.expect("the rows are taken");
     }
-    work.commit().await.expect("the rows are kept");
+    work.commit(Cause::Upkeep).await.expect("the rows are kept");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "fewer events than a float counts exactly")]

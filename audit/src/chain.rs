@@ -173,6 +173,7 @@ impl Record {
             trace_id: self.trace_id,
             span_id: self.span_id,
             metadata: serde_json::from_str(&self.metadata).map_err(decode)?,
+            closes_call: false,
         })
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use store::StoreError;
 use store::sqlx::{self, Row as _};
+use store::{Cause, StoreError};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
@@ -159,7 +159,7 @@ impl<C: Consume> Consumer<C> {
             .bind(self.holder.to_string())
             .execute(&mut *work)
             .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 
     /// Delivers what there is, at most a batch of each chain.
@@ -198,7 +198,7 @@ impl<C: Consume> Consumer<C> {
         .bind(now.as_microsecond())
         .execute(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(taken.rows_affected() > 0)
     }
 
@@ -233,7 +233,7 @@ impl<C: Consume> Consumer<C> {
         .bind(stored(last))
         .execute(&mut *work)
         .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 
     /// Remembers what was delivered, unless another process took over and did so before.
@@ -248,7 +248,7 @@ impl<C: Consume> Consumer<C> {
         .bind(stored(sequence))
         .execute(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(moved.rows_affected() > 0)
     }
 }
@@ -285,7 +285,7 @@ impl AuditLog {
             .execute(&mut *work)
             .await?;
         }
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 
     /// The consumers that nobody has delivered for since an instant.
@@ -302,6 +302,6 @@ impl AuditLog {
         {
             sqlx::query(sql).bind(consumer).execute(&mut *work).await?;
         }
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const MAX_TEXT: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// Unique; a version 7 UUID made of the event's time sorts like it.
+    /// Unique. That of a call that may have changed something is the call's own, so that no other event tells its end.
     #[serde(rename = "eventId")]
     pub id: Uuid,
     /// What happened, e.g. `license.command.denied`.
@@ -53,6 +53,10 @@ pub struct Event {
     /// More about it; nothing secret.
     #[serde(default)]
     pub metadata: Metadata,
+    /// Whether it ends a call that has left a note of what it changed (see [`store::OpenCall`]). Not part of what is kept:
+    /// the note goes when the event is written.
+    #[serde(skip)]
+    pub closes_call: bool,
 }
 
 /// How something ended, or that it began.

@@ -338,7 +338,7 @@ impl State {
     }
 }
 
-fn trace(event: &Event) {
+pub(crate) fn trace(event: &Event) {
     tracing::info!(
         target: "audit",
         id = %event.id,

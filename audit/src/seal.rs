@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::StoreError;
 use store::sqlx::{self, AssertSqlSafe, Row as _};
+use store::{Cause, StoreError};
 use tokio::time::sleep;
 
 use crate::chain::{Hash, Head, decode, stored};
@@ -231,7 +231,7 @@ impl AuditLog {
             }
             query.execute(&mut *work).await?;
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(Some((note, rows.len() >= usize::try_from(MAX_HEADS).unwrap_or(usize::MAX))))
     }
 
@@ -284,7 +284,7 @@ impl AuditLog {
             .bind(stored(last.sequence))
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(Some(Pruned { scope: scope.clone(), events: gone.rows_affected(), sequence: last.sequence }))
     }
 

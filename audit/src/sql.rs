@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use store::sqlx::{self, AnyConnection, AssertSqlSafe, Row as _};
-use store::{Engine, Migration, Store, StoreError, Work};
+use store::{Cause, Engine, Migration, OpenCall, Store, StoreError, Work};
 
 use crate::chain::{COLUMNS, Head, Link, Record, WIDTH, stored};
 use crate::seal::head;
@@ -146,21 +146,28 @@ impl Sink for SqlSink {
         match append(&self.store, events, Repeats::Unlikely).await {
             // Most likely the key of an event that is there already.
             Err(StoreError::Database(sqlx::Error::Database(_))) => {
-                Ok(append(&self.store, events, Repeats::Likely).await?)
+                append(&self.store, events, Repeats::Likely).await?;
+                Ok(())
             }
-            other => Ok(other?),
+            other => other.map(drop).map_err(SinkError::from),
         }
     }
 }
 
 /// Whether to ask which of the events are there already. Without asking, the first such event fails all.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeats {
+pub(crate) enum Repeats {
     Likely,
     Unlikely,
 }
 
-async fn append(store: &Store, events: &[Event], repeats: Repeats) -> Result<(), StoreError> {
+/// Appends the events, and closes the calls that they end. Answers the ids of those that were there already, where that was
+/// asked.
+pub(crate) async fn append(
+    store: &Store,
+    events: &[Event],
+    repeats: Repeats,
+) -> Result<HashSet<String>, StoreError> {
     // INVARIANT: scopes are locked in their order, in every process, so that no two batches wait for each other.
     let mut heads = BTreeMap::new();
     let mut seen = HashSet::with_capacity(events.len());
@@ -170,13 +177,16 @@ async fn append(store: &Store, events: &[Event], repeats: Repeats) -> Result<(),
         heads.entry(scope.clone().into_owned()).or_insert(Head::NONE);
         records.push((scope, Record::of(event).map_err(|error| sqlx::Error::Encode(error.into()))?));
     }
+    let mut there = HashSet::new();
     if records.is_empty() {
-        return Ok(());
+        return Ok(there);
     }
+    let closed: Vec<_> = events.iter().filter(|event| event.closes_call).map(|event| event.id).collect();
 
     let mut work = begin(store, &mut heads).await?;
+    OpenCall::close(&mut work, &closed).await?;
     if repeats == Repeats::Likely {
-        let there = recorded(&mut work, &records).await?;
+        there = recorded(&mut work, &records).await?;
         records.retain(|(_, record)| !there.contains(&record.event_id));
     }
     let links: Vec<_> = records
@@ -188,12 +198,12 @@ async fn append(store: &Store, events: &[Event], repeats: Repeats) -> Result<(),
             Some(Link { scope: scope.into_owned(), sequence, hash, record })
         })
         .collect();
-    if links.is_empty() {
-        return Ok(());
+    if !links.is_empty() {
+        insert(&mut work, links).await?;
+        move_heads(&mut work, heads).await?;
     }
-    insert(&mut work, links).await?;
-    move_heads(&mut work, heads).await?;
-    work.commit().await
+    work.commit(Cause::Upkeep).await?;
+    Ok(there)
 }
 
 /// A unit of work that has the head of each of these scopes for itself, and has read it.
@@ -237,7 +247,7 @@ async fn begin(store: &Store, heads: &mut BTreeMap<String, Head>) -> Result<Work
             .execute(&mut *work)
             .await?;
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
     }
 }
 

@@ -157,6 +157,7 @@ mod tests {
             trace_id: None,
             span_id: None,
             metadata: Metadata::new(),
+            closes_call: false,
         };
         let delivery = Delivery { entry: Entry { event, sequence: 7, hash: Hash::NONE }, again: false };
         let message = message(&delivery).unwrap();

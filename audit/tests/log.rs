@@ -36,6 +36,7 @@ fn event(n: u32) -> Event {
         trace_id: Some(format!("{n:032x}")),
         span_id: Some("00f067aa0ba902b7".to_owned()),
         metadata: Metadata::new().with("n", i64::from(n).into()).with("why", SafeValue::text("because")),
+        closes_call: false,
     }
 }
 

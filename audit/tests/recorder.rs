@@ -32,6 +32,7 @@ fn event(n: u128) -> Event {
         trace_id: None,
         span_id: None,
         metadata: Metadata::new(),
+        closes_call: false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use kit::{Cluster, Database};
 use quota::{MIGRATIONS, MeteredStore, SqlQuota};
-use store::{Options, Store};
+use store::{Cause, Options, Store};
 use uuid::Uuid;
 
 use crate::{AMPLE, NOW, TTL, charge, clock, peers, runtime};
@@ -76,7 +76,7 @@ fn lone(engines: &[(&str, &str)]) {
                 .execute(&mut *work)
                 .await
                 .expect("a row");
-            work.commit().await.expect("commit");
+            work.commit(Cause::Upkeep).await.expect("commit");
             let (mut charges, mut commits) = (Vec::new(), Vec::new());
             for _ in 0..600 {
                 let start = clock();
@@ -88,7 +88,7 @@ fn lone(engines: &[(&str, &str)]) {
                     .execute(&mut *work)
                     .await
                     .expect("update");
-                work.commit().await.expect("commit");
+                work.commit(Cause::Upkeep).await.expect("commit");
                 commits.push(start.elapsed());
             }
             (median(charges), median(commits))

@@ -2,7 +2,10 @@ use std::{
     collections::BTreeSet,
     fmt,
     net::IpAddr,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Ambient;
+use crate::{Ambient, CommandId};
 
 /// A tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -161,6 +164,49 @@ pub struct Cx {
     surroundings: Arc<Surroundings>,
     /// By value, because the column states it for every call.
     deadline: Option<Timestamp>,
+    /// By value too.
+    call: Option<Arc<Call>>,
+}
+
+/// A call of a command that may change something. Its id is also that of the event that records its end.
+#[derive(Debug)]
+pub struct Call {
+    id: Uuid,
+    command: CommandId,
+    started: Timestamp,
+    marked: AtomicBool,
+}
+
+impl Call {
+    /// A call that begins.
+    pub fn new(ambient: &Ambient, command: CommandId, started: Timestamp) -> Self {
+        Self { id: ambient.uuid_at(started), command, started, marked: AtomicBool::new(false) }
+    }
+
+    /// Unique.
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// What was called.
+    pub const fn command(&self) -> CommandId {
+        self.command
+    }
+
+    /// When.
+    pub const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// Notes that a store may keep a mark of this call, to be taken away when its end is recorded.
+    pub fn mark(&self) {
+        self.marked.store(true, Ordering::Release);
+    }
+
+    /// Whether a store may keep a mark of it.
+    pub fn is_marked(&self) -> bool {
+        self.marked.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -189,7 +235,7 @@ impl Cx {
             peer: None,
             recognized,
         };
-        Self { surroundings: Arc::new(surroundings), deadline: None }
+        Self { surroundings: Arc::new(surroundings), deadline: None, call: None }
     }
 
     fn stating(mut self, state: impl FnOnce(&mut Surroundings)) -> Self {
@@ -226,6 +272,13 @@ impl Cx {
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Timestamp) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// As this call of a command, or as none that changes anything.
+    #[must_use]
+    pub fn with_call(mut self, call: Option<Arc<Call>>) -> Self {
+        self.call = call;
         self
     }
 
@@ -282,6 +335,11 @@ impl Cx {
     /// When it will be stopped.
     pub const fn deadline(&self) -> Option<Timestamp> {
         self.deadline
+    }
+
+    /// The call of a command that runs, where it may change something.
+    pub fn call(&self) -> Option<&Call> {
+        self.call.as_deref()
     }
 
     /// The caller's idempotency key.

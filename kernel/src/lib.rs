@@ -24,7 +24,7 @@ pub use bus::{Bus, Dispatch, Guard, Input, Invocation, Line, Output};
 pub use command::{Command, Handle, Module, Problem};
 pub use contract::{CommandId, CommandIdError, Contract, Facet};
 pub use cx::{
-    Authenticated, CorrelationId, Cx, IdempotencyKey, InvalidText, Principal, TenantId, TraceContext,
+    Authenticated, Call, CorrelationId, Cx, IdempotencyKey, InvalidText, Principal, TenantId, TraceContext,
 };
 pub use fault::{BoxProblem, Category, Fault, InputError, Refusal};
 pub use registry::{COMMANDS, CommandIndex, Door, Entry, Modules, Registration, Registry, RegistryError};

@@ -88,5 +88,6 @@ fn event(told: Told, ambient: &Ambient) -> Event {
         trace_id: None,
         span_id: None,
         metadata: told.metadata,
+        closes_call: false,
     }
 }

@@ -3,6 +3,7 @@
 use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use audit::{AuditLog, Recorder};
 use config::Config;
 use console::Console;
 use http_api::{
@@ -37,6 +38,9 @@ const UPKEEP: Duration = Duration::from_secs(30);
 
 /// How often the audit log is sealed: what is newer can be cut off by whoever owns the database.
 const SEAL: Duration = Duration::from_mins(1);
+
+/// How often calls are looked for that lost their process.
+const INTERRUPTED: Duration = Duration::from_secs(2);
 
 /// How often the license and what is handed on are looked after: files, the database, and edges in time.
 const TICK: Duration = Duration::from_secs(1);
@@ -112,6 +116,11 @@ pub(crate) async fn serve(
     tasks.spawn(look_after_onboarding(assembly.tenancy.clone()));
     let clock = assembly.ambient.clone();
     tasks.spawn(assembly.log.clone().seal_every(SEAL, move || clock.now()));
+    tasks.spawn(look_after_interrupted(
+        assembly.log.clone(),
+        assembly.recorder.clone(),
+        assembly.ambient.clone(),
+    ));
     tasks.spawn(assembly.outbox.clone().deliver(assembly.ambient.clone()));
     tasks.spawn(look_after_signups(
         assembly.signup.clone(),
@@ -169,6 +178,29 @@ async fn look_after_license(license: license::RunningLicense, handed_on: HandedO
         license.tick(ambient.now()).await;
         handed_on.tick(ambient.now()).await;
         tokio::time::sleep(TICK).await;
+    }
+}
+
+/// Calls whose process died after they had changed something. While events wait for the database, their calls are not
+/// interrupted: they are told as they ended once it answers.
+async fn look_after_interrupted(log: AuditLog, recorder: Recorder, ambient: Ambient) {
+    loop {
+        let mut pause = INTERRUPTED;
+        if recorder.failing().is_some() {
+            pause *= 10;
+        } else {
+            match log.record_interrupted(ambient.now()).await {
+                Ok(0) => {}
+                Ok(calls) => tracing::warn!(calls, "calls were interrupted after they had changed something"),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "interrupted calls are not recorded"
+                    );
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -23,7 +23,8 @@ enum May {
 const TABLE: &[(&str, May)] = &[
     // The core.
     ("kernel", Know(&[])),
-    ("store", Know(&[])),
+    // It commits what a call changed together with the note that the call has changed it.
+    ("store", Know(&["kernel"])),
     ("secrets", Know(&[])),
     ("descriptors", Know(&[])),
     // What decides, and what remembers.

@@ -5,7 +5,7 @@ use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use store::sqlx::{self, AssertSqlSafe};
-use store::{Engine, Options, Store};
+use store::{Cause, Engine, Options, Store};
 
 async fn verified(quickstart: &Quickstart, query: &str) -> Value {
     let path = format!("/api/audit/v1/verify{query}");
@@ -49,7 +49,7 @@ async fn what_was_recorded_is_proved_until_somebody_changes_it(database: Databas
     for statement in [disarm, &change] {
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut *work).await.unwrap();
     }
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
 
     quickstart.start();

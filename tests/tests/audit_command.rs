@@ -9,7 +9,7 @@ use kit::Database;
 use reqwest::Method;
 use serde_json::{Value, json};
 use store::{
-    Engine, Options, Store,
+    Cause, Engine, Options, Store,
     sqlx::{self, AssertSqlSafe},
 };
 
@@ -119,7 +119,7 @@ async fn a_broken_chain_ends_with_1_and_an_export_proves_itself_elsewhere(databa
         let done = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut *work).await;
         done.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
     quickstart.start();
     for source in [String::new(), format!(" --config {config}")] {
@@ -161,6 +161,7 @@ async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved()
         trace_id: None,
         span_id: None,
         metadata: Metadata::new(),
+        closes_call: false,
     };
     SqlSink::new(store.clone()).write(&(1..=5).map(old).collect::<Vec<_>>()).await.unwrap();
     let count = async || {

@@ -7,7 +7,7 @@ use chancery_acceptance::{Quickstart, Vendor, Wanted, answer, text};
 use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 
 const LICENSE: &str = "/api/platform/admin/v1/application/license";
 const CONTACT: &str = "Ada Lovelace <ada@acme.example>:TECHNICAL,ADMINISTRATOR";
@@ -26,7 +26,7 @@ async fn unlicensed(database: Database, vendor: &Vendor) -> Quickstart {
     let store = Store::open(deployment.database(), Options::default()).await.unwrap();
     let mut work = store.begin().await.unwrap();
     sqlx::query("DELETE FROM license_memory").execute(&mut *work).await.unwrap();
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
     deployment
 }

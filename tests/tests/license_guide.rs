@@ -4,7 +4,7 @@ use std::fs;
 
 use chancery_acceptance::{Quickstart, Vendor, Wanted, program, root, text};
 use kit::Database;
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_block_of_the_operators_guide_runs_in_its_order() {
@@ -20,7 +20,7 @@ async fn every_block_of_the_operators_guide_runs_in_its_order() {
     let store = Store::open(deployment.database(), Options::default()).await.unwrap();
     let mut work = store.begin().await.unwrap();
     sqlx::query("DELETE FROM license_memory").execute(&mut *work).await.unwrap();
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
     // A quickstart that finds no license of its own would make one, and the guide's is to go there.
     fs::write(deployment.path("license.jwe"), "").unwrap();

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::Ambient;
 use mail::{Mail, Outbox, Security, Smtp, SmtpError, SmtpSettings, State};
 use serde_json::json;
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -55,7 +55,7 @@ fn in_an_hour() -> Timestamp {
 async fn put(outbox: &Outbox, store: &Store, mail: &Mail) -> Uuid {
     let mut work = store.begin().await.unwrap();
     let id = outbox.enqueue(&mut work, &Ambient::system(), mail).await.unwrap();
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     id
 }
 
@@ -217,7 +217,7 @@ async fn mail_goes_over_tls_to_a_server_whose_certificate_is_trusted_or_not_at_a
         loops.abort();
         let mut work = store.begin().await.unwrap();
         sqlx::query("DELETE FROM mail_outbox").execute(&mut *work).await.unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
     }
     let outbox = outbox(&store, protected(Some(trusted), "s3cret"));
     put(&outbox, &store, &mail_to("jo@example.com", in_an_hour())).await;

@@ -4,7 +4,7 @@ use chancery_acceptance::{Fresh, answer};
 use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -47,7 +47,7 @@ async fn tenants_are_there(fresh: &Fresh, ids: [&str; 2]) {
         .await
         .unwrap();
     }
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
 }
 

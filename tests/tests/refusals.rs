@@ -6,7 +6,7 @@ use chancery_acceptance::{Quickstart, answer, chancery, program, text};
 use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{Options, Store};
+use store::{Cause, Options, Store};
 
 #[track_caller]
 fn is_an_error((status, body): (StatusCode, Value), expected: u16, code: &str) {
@@ -110,7 +110,7 @@ async fn a_newer_schema_is_refused_by_its_version() {
     .execute(&mut *work)
     .await
     .unwrap();
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     let output = chancery(["serve", "--config", &file]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("99991231235959"), "{}", text(&output.stderr));

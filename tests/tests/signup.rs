@@ -16,7 +16,7 @@ use kit::Database;
 use platform as _;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 use tenancy as _;
 
 const SIGNUP: &str = "/api/platform/admin/v1/tenants/signup";
@@ -185,7 +185,7 @@ impl Site {
         let store = self.store().await;
         let mut work = store.begin().await.unwrap();
         sqlx::query(sql).execute(&mut *work).await.unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
         store.close().await;
     }
 }

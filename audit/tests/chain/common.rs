@@ -6,7 +6,7 @@ use chancery_audit::{AuditLog, Event, MIGRATIONS, Metadata, Outcome, SafeValue, 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::sqlx::{self, AssertSqlSafe};
-use store::{Options, Store};
+use store::{Cause, Options, Store};
 use uuid::Uuid;
 
 pub(crate) const NOON: Timestamp = Timestamp::constant(1_900_000_000, 123_456_000);
@@ -59,6 +59,7 @@ pub(crate) fn event(tenant: Option<&str>, n: u32) -> Event {
         trace_id: Some(format!("{n:032x}")),
         span_id: Some("00f067aa0ba902b7".to_owned()),
         metadata: Metadata::new().with("n", i64::from(n).into()).with("why", SafeValue::text("because")),
+        closes_call: false,
     }
 }
 
@@ -81,5 +82,5 @@ pub(crate) async fn attack(store: &Store, statements: &[impl AsRef<str>]) {
         let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *work).await;
         done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
 }

@@ -3,5 +3,6 @@
 mod common;
 mod consumers;
 mod export;
+mod interrupted;
 mod proof;
 mod writers;

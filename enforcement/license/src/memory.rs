@@ -14,7 +14,7 @@ use envelope::StateKey;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use store::{Store, StoreError};
+use store::{Cause, Store, StoreError};
 
 use crate::{reading::SourceKind, source::Slot};
 
@@ -109,10 +109,15 @@ impl Memory {
     }
 
     /// Keeps the installed license, if the one that it replaces is still there, and sets the time along with it.
-    pub(crate) async fn install(&self, note: &Note, seen: Option<&Note>) -> Result<bool, MemoryError> {
+    pub(crate) async fn install(
+        &self,
+        note: &Note,
+        seen: Option<&Note>,
+        cause: Cause<'_>,
+    ) -> Result<bool, MemoryError> {
         match &self.0 {
             Kind::Nowhere | Kind::Observed(_) | Kind::Files(_) => Ok(false),
-            Kind::Database(sql) => sql.install(note, seen).await,
+            Kind::Database(sql) => sql.install(note, seen, cause).await,
         }
     }
 

@@ -9,6 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use store::Cause;
 use tokio::{
     sync::{broadcast, watch},
     task::spawn_blocking,
@@ -173,7 +174,14 @@ impl RunningLicense {
     /// validity has not begun.
     ///
     /// Where the clock went back, a license that was issued later than any before proves the clock right.
-    pub async fn install(&self, token: &str, by: &str, now: Timestamp) -> Result<Installation, InstallError> {
+    pub async fn install(
+        &self,
+        token: &str,
+        by: &str,
+        cause: impl Into<Cause<'_>>,
+        now: Timestamp,
+    ) -> Result<Installation, InstallError> {
+        let cause = cause.into();
         let service = self.installer()?;
         let _turn = service.turns.lock().await;
         self.catch_up(service, now).await?;
@@ -185,7 +193,7 @@ impl RunningLicense {
         }
         let token = Some(SecretString::from(token.trim()));
         let notes = service.engine().installing(token, Some(&candidate), by, now);
-        self.put(service, notes.ok_or(InstallError::NoKey)?, now).await?;
+        self.put(service, notes.ok_or(InstallError::NoKey)?, cause, now).await?;
         tracing::info!(license = judged.license_id(), by, "a license was installed");
         Ok(Installation {
             license: LicenseProjection::of(&self.snapshot(), now),
@@ -194,7 +202,13 @@ impl RunningLicense {
     }
 
     /// Takes the installed license away, so that the configured sources count again. Whether there was one.
-    pub async fn uninstall(&self, by: &str, now: Timestamp) -> Result<bool, InstallError> {
+    pub async fn uninstall(
+        &self,
+        by: &str,
+        cause: impl Into<Cause<'_>>,
+        now: Timestamp,
+    ) -> Result<bool, InstallError> {
+        let cause = cause.into();
         let service = self.installer()?;
         let _turn = service.turns.lock().await;
         self.catch_up(service, now).await?;
@@ -205,7 +219,7 @@ impl RunningLicense {
             }
             engine.installing(None, None, by, now)
         };
-        self.put(service, notes.ok_or(InstallError::NoKey)?, now).await?;
+        self.put(service, notes.ok_or(InstallError::NoKey)?, cause, now).await?;
         tracing::info!(by, "the installed license was taken away");
         Ok(true)
     }
@@ -237,9 +251,10 @@ impl RunningLicense {
         &self,
         service: &Service,
         (installed, seen): (Note, Option<Note>),
+        cause: Cause<'_>,
         now: Timestamp,
     ) -> Result<(), InstallError> {
-        if !service.memory.install(&installed, seen.as_ref()).await? {
+        if !service.memory.install(&installed, seen.as_ref(), cause).await? {
             return Err(InstallError::Conflict);
         }
         let notes = std::iter::once(installed).chain(seen).collect();

@@ -8,7 +8,7 @@ use chancery_quota::{
 };
 use jiff::{SignedDuration, Timestamp};
 use store::sqlx::{self, AnyConnection};
-use store::{Migration, Options, Store, StoreError};
+use store::{Cause, Migration, Options, Store, StoreError};
 use uuid::Uuid;
 
 const NOON: Timestamp = Timestamp::constant(1_900_000_000, 0);
@@ -92,13 +92,13 @@ impl Process {
             .execute(&mut *work)
             .await
             .unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
     }
 
     async fn delete(&self, name: &str) {
         let mut work = self.store.begin().await.unwrap();
         sqlx::query("DELETE FROM chair WHERE name = $1").bind(name).execute(&mut *work).await.unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
     }
 
     async fn create(&self, place: Place<'_>, name: &str) -> Result<(), QuotaError> {

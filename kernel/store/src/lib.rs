@@ -9,22 +9,26 @@
 //! **Writes go through [`Store::begin`].** A SQLite file has exactly one writer here, so a write never fails because
 //! of another one in this process; other processes are waited for. [`Store::reader`] cannot write there.
 //!
+//! **Every commit names its [`Cause`]:** a call, by its `&Cx`, or the program's own upkeep.
+//!
 //! ```no_run
 //! # use chancery_store as store;
 //! # async fn example() -> Result<(), store::StoreError> {
-//! use store::{Options, Store, sqlx};
+//! use store::{Cause, Options, Store, sqlx};
 //!
 //! let store = Store::open("sqlite:///var/lib/chancery/chancery.db", Options::default()).await?;
 //! let mut work = store.begin().await?;
 //! sqlx::query("INSERT INTO note (text) VALUES ($1)").bind("hello").execute(&mut *work).await?;
-//! work.commit().await?;
+//! work.commit(Cause::Upkeep).await?;
 //! let notes: i64 = sqlx::query_scalar("SELECT count(*) FROM note").fetch_one(store.reader()).await?;
 //! # Ok(())
 //! # }
 //! ```
 
+mod cause;
 mod error;
 mod migration;
+mod open_call;
 mod schema;
 
 use std::io;
@@ -44,8 +48,10 @@ use tokio::time::timeout;
 
 use schema::Schema;
 
+pub use cause::Cause;
 pub use error::StoreError;
 pub use migration::Migration;
+pub use open_call::OpenCall;
 pub use sqlx;
 
 /// The handle. Clones share the same connections.
@@ -227,8 +233,16 @@ pub struct Work {
 }
 
 impl Work {
-    /// Makes everything done here durable and visible.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    /// Makes everything done here durable and visible. What was done for a call that may change something says so in the
+    /// same transaction: see [`OpenCall`].
+    pub async fn commit(mut self, cause: impl Into<Cause<'_>>) -> Result<(), StoreError> {
+        if let Cause::Call(cx) = cause.into()
+            && let Some(call) = cx.call()
+        {
+            // Said before it is so: of a commit that nobody waits for any more it is not known when it happens.
+            call.mark();
+            open_call::open(&mut self.transaction, cx, call).await?;
+        }
         Ok(self.transaction.commit().await?)
     }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use sqlx::migrate::{Migrate as _, MigrationType};
 use sqlx::{AnyConnection, AssertSqlSafe, SqlSafeStr as _};
 
-use crate::{Engine, Store, StoreError, Work};
+use crate::{Cause, Engine, Store, StoreError, Work, open_call};
 
 const TABLE: &str = "schema_migration";
 
@@ -29,7 +29,7 @@ pub struct Migration {
 }
 
 impl Store {
-    /// Brings the schema up to date with the migrations of all mounted modules, in one transaction, and answers which
+    /// Brings the schema up to date with the store's own migration and those of all mounted modules, in one transaction, and answers which
     /// steps that took. Processes that start together take turns.
     pub async fn migrate(&self, migrations: &[Migration]) -> Result<Vec<Migration>, StoreError> {
         let mut work = self.begin_schema_change().await?;
@@ -39,7 +39,7 @@ impl Store {
                 .await
                 .map_err(|source| StoreError::Migration { version: step.version, name: step.name, source })?;
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(pending)
     }
 
@@ -66,7 +66,7 @@ async fn outstanding(
     migrations: &[Migration],
 ) -> Result<Vec<Migration>, StoreError> {
     let mut outstanding = BTreeMap::new();
-    for &step in migrations {
+    for &step in std::iter::once(&open_call::MIGRATION).chain(migrations) {
         if let Some(Migration { version, name, .. }) = outstanding.insert(step.version, step) {
             return Err(StoreError::DuplicateMigration { version, first: name, second: step.name });
         }

@@ -19,6 +19,12 @@ async fn open(url: &str) -> Store {
     Store::open(url, Options::default()).await.unwrap()
 }
 
+/// Without the store's own.
+fn of_modules(mut steps: Vec<Migration>) -> Vec<Migration> {
+    steps.retain(|step| step.name != "open calls");
+    steps
+}
+
 async fn has_authors(store: &Store) -> bool {
     sqlx::query("SELECT author FROM note").fetch_all(store.reader()).await.is_ok()
 }
@@ -26,11 +32,11 @@ async fn has_authors(store: &Store) -> bool {
 kit::on_both_engines! {
     async fn steps_are_applied_once_and_in_order(url: &str) {
         let store = open(url).await;
-        assert_eq!(store.pending(&[AUTHOR, NOTE]).await.unwrap(), [NOTE, AUTHOR]);
-        assert_eq!(store.migrate(&[AUTHOR, NOTE]).await.unwrap(), [NOTE, AUTHOR]);
+        assert_eq!(of_modules(store.pending(&[AUTHOR, NOTE]).await.unwrap()), [NOTE, AUTHOR]);
+        assert_eq!(of_modules(store.migrate(&[AUTHOR, NOTE]).await.unwrap()), [NOTE, AUTHOR]);
         assert!(has_authors(&store).await);
-        assert_eq!(store.migrate(&[NOTE, AUTHOR]).await.unwrap(), []);
-        assert_eq!(store.pending(&[NOTE, AUTHOR]).await.unwrap(), []);
+        assert_eq!(of_modules(store.migrate(&[NOTE, AUTHOR]).await.unwrap()), []);
+        assert_eq!(of_modules(store.pending(&[NOTE, AUTHOR]).await.unwrap()), []);
     }
 
     async fn what_was_prepared_before_another_process_changed_the_schema_is_prepared_anew(url: &str) {
@@ -61,7 +67,7 @@ kit::on_both_engines! {
         let error = store.migrate(&[NOTE, broken]).await.unwrap_err();
         assert!(matches!(error, StoreError::Migration { version, .. } if version == AUTHOR.version), "{error}");
         assert!(error.source().unwrap().to_string().contains("TABEL"));
-        assert_eq!(store.migrate(&[NOTE, AUTHOR]).await.unwrap(), [NOTE, AUTHOR]);
+        assert_eq!(of_modules(store.migrate(&[NOTE, AUTHOR]).await.unwrap()), [NOTE, AUTHOR]);
     }
 
     async fn what_the_engines_say_differently_is_said_to_each_in_its_own_words(url: &str) {
@@ -81,7 +87,7 @@ kit::on_both_engines! {
             ..NOTE
         };
         store.migrate(&[trigger]).await.unwrap();
-        assert_eq!(store.migrate(&[trigger]).await.unwrap(), []);
+        assert_eq!(of_modules(store.migrate(&[trigger]).await.unwrap()), []);
         assert!(has_authors(&store).await);
         let mut work = store.begin().await.unwrap();
         sqlx::query("INSERT INTO note (text) VALUES ('kept')").execute(&mut *work).await.unwrap();
@@ -117,7 +123,7 @@ kit::on_both_engines! {
         let mut starting = Vec::new();
         for _ in 0..8 {
             let store = open(url).await;
-            starting.push(tokio::spawn(async move { store.migrate(&[NOTE, AUTHOR]).await.unwrap().len() }));
+            starting.push(tokio::spawn(async move { of_modules(store.migrate(&[NOTE, AUTHOR]).await.unwrap()).len() }));
         }
         let mut applied = 0;
         for process in starting {

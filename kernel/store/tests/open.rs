@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use chancery_store::{Engine, Options, Store, StoreError, sqlx};
+use chancery_store::{Cause, Engine, Options, Store, StoreError, sqlx};
 use kit::Database;
 
 async fn noted(store: &Store) -> Vec<String> {
@@ -13,14 +13,14 @@ async fn noted(store: &Store) -> Vec<String> {
 async fn note(store: &Store, text: &str) -> Result<(), StoreError> {
     let mut work = store.begin().await?;
     sqlx::query("INSERT INTO note (text) VALUES ($1)").bind(text).execute(&mut *work).await?;
-    work.commit().await
+    work.commit(Cause::Upkeep).await
 }
 
 async fn open_with_notes(url: &str) -> Store {
     let store = Store::open(url, Options::default()).await.unwrap();
     let mut work = store.begin().await.unwrap();
     sqlx::query("CREATE TABLE note (text TEXT PRIMARY KEY)").execute(&mut *work).await.unwrap();
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store
 }
 
@@ -74,7 +74,7 @@ kit::on_both_engines! {
         let work = ours.begin().await.unwrap();
         let waiting = tokio::spawn(async move { note(&theirs, "theirs").await });
         tokio::time::sleep(Duration::from_millis(50)).await;
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
         waiting.await.unwrap().unwrap();
         assert_eq!(noted(&ours).await, ["theirs"]);
     }

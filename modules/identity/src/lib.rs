@@ -296,7 +296,7 @@ impl Identity {
         ] {
             sqlx::query(statement).bind(now.as_microsecond()).execute(&mut *work).await?;
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(())
     }
 

@@ -151,7 +151,7 @@ impl Identity {
             .bind(now.as_microsecond())
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(())
     }
 

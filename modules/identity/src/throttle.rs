@@ -54,7 +54,7 @@ impl Identity {
             .bind(Subject::account(name).0)
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(())
     }
 
@@ -83,7 +83,7 @@ impl Identity {
         .bind(latest)
         .execute(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         if counted.rows_affected() == 1 {
             return Ok(());
         }

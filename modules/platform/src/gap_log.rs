@@ -69,7 +69,7 @@ impl GapLog {
             .execute(&mut *work)
             .await?;
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         added.begun = true;
         for news in news {
             *added.calls.entry(news.command).or_default() += news.calls;

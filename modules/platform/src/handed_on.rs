@@ -207,8 +207,7 @@ impl HandedOn {
         &self,
         seen: i64,
         terms: Option<&Terms>,
-        by: &str,
-        now: Timestamp,
+        cx: &Cx,
     ) -> Result<Result<Baseline, Conflict>, HandedOnError> {
         let known = Arc::clone(&self.known).lock_owned().await;
         let mut work = self.store.begin().await?;
@@ -222,12 +221,12 @@ impl HandedOn {
         )
         .bind(revision)
         .bind(terms.map(written))
-        .bind(now.as_microsecond())
-        .bind(by)
+        .bind(cx.now().as_microsecond())
+        .bind(cx.principal().actor())
         .execute(&mut *work)
         .await?;
         let baseline = baseline(&mut work).await?;
-        self.commit(work, known, now).await?;
+        self.commit(work, known, cx).await?;
         Ok(Ok(baseline))
     }
 
@@ -235,7 +234,7 @@ impl HandedOn {
     pub(crate) async fn set_subscription(
         &self,
         wanted: Subscription,
-        now: Timestamp,
+        cx: &Cx,
     ) -> Result<Result<Subscription, Conflict>, HandedOnError> {
         let known = Arc::clone(&self.known).lock_owned().await;
         let mut work = self.store.begin().await?;
@@ -267,7 +266,7 @@ impl HandedOn {
         .bind(&wanted.changed_by)
         .execute(&mut *work)
         .await?;
-        self.commit(work, known, now).await?;
+        self.commit(work, known, cx).await?;
         Ok(Ok(Subscription { revision, ..wanted }))
     }
 
@@ -276,12 +275,12 @@ impl HandedOn {
         &self,
         mut work: Work,
         mut known: OwnedMutexGuard<Known>,
-        now: Timestamp,
+        cx: &Cx,
     ) -> Result<(), HandedOnError> {
         let changes = Changes::since(&mut work, known.latest).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         known.take(changes);
-        self.put_before(known, now).await;
+        self.put_before(known, cx.now()).await;
         Ok(())
     }
 

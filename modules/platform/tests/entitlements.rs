@@ -578,7 +578,7 @@ async fn while_it_cannot_be_read_the_last_that_was_known_is_in_force() {
     let write = async |sql: &'static str| {
         let mut work = store.begin().await.unwrap();
         sqlx::query(sql).execute(&mut *work).await.unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
     };
     // Another replica has changed something, and the table cannot be read.
     write("UPDATE platform_entitlement_revision SET latest = latest + 1").await;
@@ -610,7 +610,7 @@ async fn a_database_that_was_put_back_is_followed() {
     for sql in ["UPDATE platform_entitlement_revision SET latest = 1", "DELETE FROM platform_subscription"] {
         sqlx::query(sql).execute(&mut *work).await.unwrap();
     }
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     handed_on.tick(testkit.now()).await;
     assert_eq!(light(&testkit).await, Some(Reason::NotEntitled));
 }
@@ -691,7 +691,7 @@ kit::on_both_engines! {
         .execute(&mut *work)
         .await
         .unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
         assert_eq!((light(&here).await, light(&there).await), (None, None), "before the tick");
         one.tick(here.now()).await;
         other.tick(there.now()).await;

@@ -63,7 +63,7 @@ pub mod prelude {
     pub use schemars::JsonSchema;
     pub use sdk_macros::Command;
     pub use serde::{Deserialize, Serialize};
-    pub use store::{Migration, Store, StoreError};
+    pub use store::{Cause, Migration, Store, StoreError};
 
     /// Enforced where the deployment says `environment=production`, or does not say.
     pub const PRODUCTION: ShapePredicate<'static> = ShapePredicate::PRODUCTION;

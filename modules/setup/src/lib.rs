@@ -210,7 +210,7 @@ impl Setup {
                 .bind(now.as_microsecond())
                 .execute(&mut *work)
                 .await?;
-            work.commit().await?;
+            work.commit(Cause::Upkeep).await?;
             open = false;
         }
         if !open {

@@ -19,7 +19,7 @@ impl Signup {
         let Some(source) = self.source(cx) else { return Ok(()) };
         let mut work = self.store.begin().await?;
         let admitted = admit(&mut work, &source, policy.per_address, policy.window, cx.now()).await;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         admitted
     }
 

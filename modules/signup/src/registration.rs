@@ -77,9 +77,9 @@ impl Signup {
         match advance(&mut work, request, step, marks).await {
             Ok(()) if step == Step::Register => {
                 self.send_decision(&mut work, cx.ambient(), request, true).await?;
-                work.commit().await?;
+                work.commit(cx).await?;
             }
-            Ok(()) => work.commit().await?,
+            Ok(()) => work.commit(cx).await?,
             // Another replica took it up and has told.
             Err(SignupError::Misplaced(_)) => {}
             Err(error) => return Err(error),

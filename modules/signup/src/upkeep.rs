@@ -25,7 +25,7 @@ impl Signup {
         let mut work = self.store.begin().await?;
         let longest = self.settings.platform.window.max(self.settings.children.window);
         forget(&mut work, longest, now).await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(())
     }
 
@@ -49,7 +49,7 @@ impl Signup {
                 Err(error) => return Err(error),
             }
         }
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(expired)
     }
 

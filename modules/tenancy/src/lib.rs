@@ -127,7 +127,7 @@ impl Module for Tenancy {
 pub async fn application_tenant(store: &Store, ambient: &Ambient) -> Result<TenantId, TenancyError> {
     let mut work = store.begin().await?;
     let id = tree::application(&mut work, ambient).await?;
-    work.commit().await?;
+    work.commit(Cause::Upkeep).await?;
     Ok(id)
 }
 

@@ -146,10 +146,10 @@ impl Tenancy {
         }
         if steps.is_empty() {
             log.complete(&mut work, cx.now(), &tenant).await?;
-            work.commit().await?;
+            work.commit(cx).await?;
             return Ok(tenant);
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         self.rest(cx, Log { first: own, ..log }, tenant).await
     }
 
@@ -158,13 +158,13 @@ impl Tenancy {
         for (position, step) in (log.first..).zip(&self.settings.steps) {
             let mut work = self.store.begin().await?;
             log.begin(&mut work, cx.now(), position, step.id).await?;
-            work.commit().await?;
+            work.commit(cx).await?;
             if let Err(fault) = self.call(cx, step.run, &log.id, tenant.id).await {
                 let code = fault.code().to_owned();
                 tracing::warn!(step = step.id, %code, "a step of a registration failed");
                 let mut work = self.store.begin().await?;
                 log.failed(&mut work, cx.now(), position, &code).await?;
-                work.commit().await?;
+                work.commit(cx).await?;
                 if let Err(orphaned) = self.compensate(cx, &log.id, tenant.id).await? {
                     tracing::error!(
                         step = orphaned.step,
@@ -176,11 +176,11 @@ impl Tenancy {
             }
             let mut work = self.store.begin().await?;
             log.done(&mut work, cx.now(), position, step.id).await?;
-            work.commit().await?;
+            work.commit(cx).await?;
         }
         let mut work = self.store.begin().await?;
         log.complete(&mut work, cx.now(), &tenant).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(Tenant { status: TenantStatus::Active, ..tenant })
     }
 
@@ -208,7 +208,7 @@ impl Tenancy {
         .bind(registration)
         .fetch_all(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         if claimed.rows_affected() == 0 {
             return Ok(Ok(()));
         }
@@ -222,12 +222,12 @@ impl Tenancy {
                 let reason = fault.code().to_owned();
                 let mut work = self.store.begin().await?;
                 log.failed(&mut work, cx.now(), row.try_get("position")?, &reason).await?;
-                work.commit().await?;
+                work.commit(cx).await?;
                 return Ok(Err(Orphaned { step: step.id, reason }));
             }
             let mut work = self.store.begin().await?;
             log.undone(&mut work, cx.now(), Some(row.try_get("position")?)).await?;
-            work.commit().await?;
+            work.commit(cx).await?;
         }
         let mut work = self.store.begin().await?;
         let closed = sqlx::query(
@@ -242,7 +242,7 @@ impl Tenancy {
             tree::undo(&mut work, tenant).await?;
             log.undone(&mut work, cx.now(), None).await?;
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(Ok(()))
     }
 

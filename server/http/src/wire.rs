@@ -28,9 +28,9 @@ pub(crate) struct Wire<S> {
     stream: S,
     seat: Arc<Seat>,
     bounds: Bounds,
-    /// Since when no request has begun.
-    idle_since: Option<Instant>,
-    /// Runs on while requests come and go: asking it costs less than setting it again for each.
+    /// When something was last written.
+    written: Instant,
+    /// Runs on while requests come and go: setting it again for each would cost more.
     idle: Option<Pin<Box<Sleep>>>,
     /// The number of the head that is arriving, and when it began to.
     head: Option<(u64, Instant)>,
@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             stream,
             seat,
             bounds,
-            idle_since: None,
+            written: Instant::now(),
             idle: None,
             head: None,
             slow_head: None,
@@ -97,13 +97,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Nothing has begun; that may be so only for so long.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let end = *self.idle_since.get_or_insert_with(Instant::now) + self.bounds.idle;
-        let timer = self.idle.get_or_insert_with(|| Box::pin(sleep_until(end)));
+    /// Nothing arrives; while the next request is waited for, that may be so only for so long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>, waits: bool) -> Poll<io::Result<()>> {
+        let idle = self.bounds.idle;
+        let timer = self.idle.get_or_insert_with(|| Box::pin(sleep(idle)));
         loop {
             ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= end {
+            let now = Instant::now();
+            let end = if waits { self.written + idle } else { now + idle };
+            if end <= now {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             timer.as_mut().reset(end);
@@ -114,6 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.slow_answer = None;
+            self.written = Instant::now();
             return written;
         }
         let patience = self.bounds.patience;
@@ -134,9 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
         if self.head.is_some_and(|(number, _)| Some(number) != expected) {
             (self.head, self.slow_head) = (None, None);
         }
-        let Some(number) = expected else { return read };
+        let Some(number) = expected else {
+            // The HTTP library may not ask again before the next request.
+            return if read.is_pending() { self.poll_idle(cx, false) } else { read };
+        };
         if buffer.filled().len() > before {
-            self.idle_since = None;
             self.head.get_or_insert_with(|| (number, Instant::now()));
         }
         match (read, self.head) {
@@ -145,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
                 let slow = self.slow_head.get_or_insert_with(|| Box::pin(sleep_until(end)));
                 slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
-            (Poll::Pending, None) => self.poll_idle(cx),
+            (Poll::Pending, None) => self.poll_idle(cx, true),
             (read, _) => read,
         }
     }

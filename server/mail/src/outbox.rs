@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use kernel::Ambient;
 use secrecy::{ExposeSecret, SecretString};
 use store::{
-    Migration, Store, StoreError, Work,
+    Cause, Migration, Store, StoreError, Work,
     sqlx::{self, Row},
 };
 use uuid::Uuid;
@@ -193,7 +193,7 @@ impl Outbox {
         .bind(at)
         .fetch_optional(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         row.map(|row| {
             Ok(Claimed {
                 id: row.try_get("id")?,
@@ -227,7 +227,7 @@ impl Outbox {
         .bind(claimed.attempt)
         .execute(&mut *work)
         .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 
     /// Puts a mail back for another attempt.
@@ -241,7 +241,7 @@ impl Outbox {
         .bind(claimed.attempt)
         .execute(&mut *work)
         .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 
     /// Removes what was settled long ago, and ends what lost its meaning while there was nobody to deliver it.
@@ -259,7 +259,7 @@ impl Outbox {
         .bind(now.as_microsecond())
         .execute(&mut *work)
         .await?;
-        work.commit().await
+        work.commit(Cause::Upkeep).await
     }
 }
 

@@ -9,7 +9,7 @@ use chancery_acceptance::{answer, text};
 use kit::{Cluster, Database};
 use reqwest::Method;
 use serde_json::json;
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 use tokio::time::{Instant, sleep};
 
 use crate::fleet::{Fleet, Found, Load, Switch};
@@ -146,7 +146,7 @@ async fn undo_a_migration(url: &str) -> i64 {
     }
     let gone = sqlx::query("DELETE FROM schema_migration WHERE version = $1").bind(STEP);
     assert_eq!(gone.execute(&mut *work).await.unwrap().rows_affected(), 1);
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
     STEP
 }
@@ -183,7 +183,7 @@ async fn nodes_that_start_together_on_the_previous_schema_upgrade_it_once_and_ke
     ] {
         sqlx::query(statement).execute(&mut *work).await.unwrap();
     }
-    work.commit().await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
     store.close().await;
     sleep(Duration::from_secs(3)).await;
     let told = load.end().await;

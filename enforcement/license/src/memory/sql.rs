@@ -1,5 +1,5 @@
 use jiff::Timestamp;
-use store::{Migration, Store, Work, sqlx};
+use store::{Cause, Migration, Store, Work, sqlx};
 
 use super::{Mark, Marks, MemoryError, Name, Note, Row};
 
@@ -57,10 +57,15 @@ impl Sql {
     pub(crate) async fn keep(&self, note: &Note, replace: bool) -> Result<(), MemoryError> {
         let mut work = self.store.begin().await?;
         keep(&mut work, note, replace).await?;
-        Ok(work.commit().await?)
+        Ok(work.commit(Cause::Upkeep).await?)
     }
 
-    pub(crate) async fn install(&self, note: &Note, seen: Option<&Note>) -> Result<bool, MemoryError> {
+    pub(crate) async fn install(
+        &self,
+        note: &Note,
+        seen: Option<&Note>,
+        cause: Cause<'_>,
+    ) -> Result<bool, MemoryError> {
         let mut work = self.store.begin().await?;
         let Row { mark, content } = &note.row;
         let replaced = mark.version - 1;
@@ -86,7 +91,7 @@ impl Sql {
         if let Some(seen) = seen {
             keep(&mut work, seen, true).await?;
         }
-        work.commit().await?;
+        work.commit(cause).await?;
         Ok(true)
     }
 
@@ -100,7 +105,7 @@ impl Sql {
         .bind(now.as_microsecond())
         .execute(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(said.rows_affected() == 1)
     }
 }

@@ -4,7 +4,7 @@ use chancery_license::{InstallError, Memory, RunningLicense, SourceKind, State};
 use descriptors::grant::{LicenseStatus, ProductGrant};
 use envelope::Claims;
 use jiff::SignedDuration;
-use store::{Store, sqlx};
+use store::{Cause, Store, sqlx};
 
 use crate::{
     keeping::{Kept, status},
@@ -51,7 +51,7 @@ on_both_engines! {
         let site = Site::licensed(&claims());
         let license = kept.start(&site, now()).await;
         let token = site.sealed(&renewed("L-2", now()));
-        let installed = license.install(&token, "ada", now()).await.unwrap();
+        let installed = license.install(&token, "ada", Cause::Upkeep, now()).await.unwrap();
         assert_eq!(installed.license.license_id.as_deref(), Some("L-2"));
         assert_eq!(installed.license.source, Some(SourceKind::Installed));
         assert_eq!(installed.previous_license_id.as_deref(), Some("L-1"));
@@ -66,7 +66,7 @@ on_both_engines! {
         let site = Site::licensed(&claims());
         let (one, other) = (kept.start(&site, now()).await, kept.start(&site, now()).await);
         let mut watch = other.subscribe();
-        one.install(&site.sealed(&renewed("L-2", now())), "ada", now()).await.unwrap();
+        one.install(&site.sealed(&renewed("L-2", now())), "ada", Cause::Upkeep, now()).await.unwrap();
         assert_eq!(id(&other).as_deref(), Some("L-1"));
         other.tick(now()).await;
         assert_eq!(id(&other).as_deref(), Some("L-2"));
@@ -74,11 +74,11 @@ on_both_engines! {
         assert_eq!(watch.borrow_and_update().license_id(), Some("L-2"));
         assert_eq!(id(&kept.start(&site, now()).await).as_deref(), Some("L-2"));
 
-        other.uninstall("ada", now()).await.unwrap();
+        other.uninstall("ada", Cause::Upkeep, now()).await.unwrap();
         one.tick(now()).await;
         assert_eq!((id(&one).as_deref(), id(&other).as_deref()), (Some("L-1"), Some("L-1")));
-        assert!(!one.uninstall("ada", now()).await.unwrap());
-        one.install(&site.sealed(&renewed("L-3", now())), "ada", now()).await.unwrap();
+        assert!(!one.uninstall("ada", Cause::Upkeep, now()).await.unwrap());
+        one.install(&site.sealed(&renewed("L-3", now())), "ada", Cause::Upkeep, now()).await.unwrap();
         other.tick(now()).await;
         assert_eq!(id(&other).as_deref(), Some("L-3"));
     }
@@ -89,7 +89,7 @@ on_both_engines! {
         let token = site.sealed(&renewed("L-2", now()));
         // Dropped at every point where it waits, until one attempt is through.
         for polls in 1.. {
-            let mut install = Box::pin(license.install(&token, "ada", now()));
+            let mut install = Box::pin(license.install(&token, "ada", Cause::Upkeep, now()));
             let mut done = false;
             for _ in 0..polls {
                 let waited = tokio::time::timeout(std::time::Duration::from_millis(1), &mut install).await;
@@ -123,7 +123,7 @@ on_both_engines! {
         for n in 0..6 {
             let license = kept.start(&site, now()).await;
             let token = site.sealed(&renewed(&format!("L-{n}"), now()));
-            calls.push(tokio::spawn(async move { license.install(&token, "ada", now()).await }));
+            calls.push(tokio::spawn(async move { license.install(&token, "ada", Cause::Upkeep, now()).await }));
         }
         let mut installed = Vec::new();
         for call in calls {
@@ -164,7 +164,7 @@ on_both_engines! {
             let preview = license.preview(&token, now()).await;
             assert!(!preview.installable);
             assert_eq!(preview.license.status, expected);
-            let error = license.install(&token, "ada", now()).await.unwrap_err();
+            let error = license.install(&token, "ada", Cause::Upkeep, now()).await.unwrap_err();
             let InstallError::NotUsable { status, refusal, .. } = error else { panic!("{error}") };
             assert_eq!((status, refusal.map(|refusal| refusal.stage)), (expected, stage));
         }
@@ -200,14 +200,14 @@ on_both_engines! {
     async fn an_installed_license_that_somebody_edited_is_refused_and_never_passed_over(kept: Kept) {
         let site = Site::licensed(&claims());
         let license = kept.start(&site, now()).await;
-        license.install(&site.sealed(&renewed("L-2", now())), "ada", now()).await.unwrap();
+        license.install(&site.sealed(&renewed("L-2", now())), "ada", Cause::Upkeep, now()).await.unwrap();
         kept.edit("installed", |text| text.replace("ada", "eve")).await;
         let license = kept.start(&site, now()).await;
         let snapshot = license.snapshot();
         let State::Invalid(state) = snapshot.state() else { panic!("{snapshot:?}") };
         assert_eq!(state.refusal().stage, "memory");
 
-        license.install(&site.sealed(&renewed("L-3", now())), "ada", now()).await.unwrap();
+        license.install(&site.sealed(&renewed("L-3", now())), "ada", Cause::Upkeep, now()).await.unwrap();
         assert_eq!(id(&license).as_deref(), Some("L-3"));
     }
 
@@ -225,7 +225,7 @@ on_both_engines! {
         let token = site.sealed(&renewed("L-2", today));
         let preview = other.preview(&token, today).await;
         assert!(preview.warnings.iter().any(|warning| warning.contains("clock")), "{:?}", preview.warnings);
-        other.install(&token, "ada", today).await.unwrap();
+        other.install(&token, "ada", Cause::Upkeep, today).await.unwrap();
         assert_eq!(status(&other), LicenseStatus::Active);
         // The one that ran ahead is set right too, and does not bring its time back.
         one.tick(today + HOUR).await;
@@ -241,7 +241,7 @@ on_both_engines! {
         let (ahead, other) = (kept.start(&site, now()).await, kept.start(&site, now()).await);
         ahead.tick(now() + days(3)).await;
         let today = now() + days(1);
-        other.install(&site.sealed(&renewed("L-2", today)), "ada", today).await.unwrap();
+        other.install(&site.sealed(&renewed("L-2", today)), "ada", Cause::Upkeep, today).await.unwrap();
         // It writes its own time down without having looked.
         ahead.remember(now() + days(3)).await;
         assert_eq!(status(&kept.start(&site, today).await), LicenseStatus::Active);
@@ -250,20 +250,20 @@ on_both_engines! {
     async fn a_database_that_does_not_answer_is_a_source_that_cannot_be_read(kept: Kept) {
         let site = Site::licensed(&claims());
         let license = kept.start(&site, now()).await;
-        license.install(&site.sealed(&renewed("L-2", now())), "ada", now()).await.unwrap();
+        license.install(&site.sealed(&renewed("L-2", now())), "ada", Cause::Upkeep, now()).await.unwrap();
         let mut work = store(&kept).begin().await.unwrap();
         sqlx::query("ALTER TABLE license_memory RENAME TO hidden").execute(&mut *work).await.unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
 
         license.tick(now() + HOUR).await;
         assert_eq!((status(&license), id(&license).as_deref()), (LicenseStatus::Recovery, Some("L-2")));
         assert_eq!(status(&kept.start(&site, now() + HOUR).await), LicenseStatus::Invalid);
-        let error = license.install(&site.sealed(&renewed("L-3", now())), "ada", now() + HOUR).await.unwrap_err();
+        let error = license.install(&site.sealed(&renewed("L-3", now())), "ada", Cause::Upkeep, now() + HOUR).await.unwrap_err();
         assert!(matches!(error, InstallError::Unreachable), "{error}");
 
         let mut work = store(&kept).begin().await.unwrap();
         sqlx::query("ALTER TABLE hidden RENAME TO license_memory").execute(&mut *work).await.unwrap();
-        work.commit().await.unwrap();
+        work.commit(Cause::Upkeep).await.unwrap();
         license.tick(now() + HOUR).await;
         assert_eq!((status(&license), id(&license).as_deref()), (LicenseStatus::Active, Some("L-2")));
     }
@@ -275,9 +275,9 @@ fn nothing_is_installed_without_a_database() {
         let site = Site::licensed(&claims());
         let token = site.sealed(&renewed("L-2", now()));
         let license = RunningLicense::start(site.sources.clone(), Memory::files(None, None), now()).await;
-        let refused = license.install(&token, "ada", now()).await;
+        let refused = license.install(&token, "ada", Cause::Upkeep, now()).await;
         assert!(matches!(refused, Err(InstallError::NoDatabase)), "{refused:?}");
-        let refused = RunningLicense::unenforced().install(&token, "ada", now()).await;
+        let refused = RunningLicense::unenforced().install(&token, "ada", Cause::Upkeep, now()).await;
         assert!(matches!(refused, Err(InstallError::Unenforced)), "{refused:?}");
     });
 }

@@ -6,7 +6,7 @@ use chancery_license::{MIGRATIONS, Memory, RunningLicense, State, WarningCode};
 use descriptors::grant::LicenseStatus;
 use jiff::{SignedDuration, Timestamp};
 use kit::Database;
-use store::{Options, Store, sqlx};
+use store::{Cause, Options, Store, sqlx};
 
 use crate::support::{Site, claims, days, now, renewed};
 
@@ -73,7 +73,7 @@ impl Kept {
                     .execute(&mut *work)
                     .await
                     .unwrap();
-                work.commit().await.unwrap();
+                work.commit(Cause::Upkeep).await.unwrap();
             }
         }
     }
@@ -107,7 +107,7 @@ impl Kept {
                     .execute(&mut *work)
                     .await
                     .unwrap();
-                work.commit().await.unwrap();
+                work.commit(Cause::Upkeep).await.unwrap();
             }
         }
     }

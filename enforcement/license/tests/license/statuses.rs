@@ -6,7 +6,7 @@ use chancery_license::{MIGRATIONS, Memory, RunningLicense, State};
 use envelope::Claims;
 use jiff::{SignedDuration, Timestamp};
 use kit::Database;
-use store::{Options, Store};
+use store::{Cause, Options, Store};
 
 use crate::support::{Site, claims, days, now, renewed};
 
@@ -63,7 +63,11 @@ impl Bench {
     }
 
     async fn install(&mut self, token: &str) -> Option<String> {
-        self.license.install(token, "operator", self.now).await.err().map(|error| error.to_string())
+        self.license
+            .install(token, "operator", Cause::Upkeep, self.now)
+            .await
+            .err()
+            .map(|error| error.to_string())
     }
 
     fn shown(&self) -> String {
@@ -239,7 +243,7 @@ async fn meet(bench: &mut Bench, event: &str) -> Option<String> {
         "installed, then taken away" => {
             let token = bench.site.sealed_by_second(&renewed("L-3", at));
             let refused = bench.install(&token).await;
-            bench.license.uninstall("operator", at).await.unwrap();
+            bench.license.uninstall("operator", Cause::Upkeep, at).await.unwrap();
             return refused;
         }
         other => panic!("there is no event `{other}`"),

@@ -5,7 +5,7 @@ use descriptors::{
     access::{Access, Audience},
     route::{HttpRoute, Method},
 };
-use kernel::{CommandIndex, Cx, Dispatch, Entry, Registry, TraceContext};
+use kernel::{Call, CommandIndex, Cx, Dispatch, Entry, Registry, TraceContext};
 
 use super::{
     Answer,
@@ -66,6 +66,13 @@ impl<S> Audit<S> {
 impl<S> Audit<S> {
     fn begin(&self, call: &mut Begun) -> Running<'_> {
         let Begun { invocation, at } = call;
+        let id = self.registry.entry(invocation.command).id();
+        // What its handler commits is marked as this call's, until its event is written. A look inside a change is neither.
+        let changing = (self.kinds[invocation.command.get()] == Kind::Change)
+            .then(|| Arc::new(Call::new(invocation.cx.ambient(), id, *at)));
+        if changing.is_some() || invocation.cx.call().is_some() {
+            invocation.cx = invocation.cx.clone().with_call(changing);
+        }
         let parent = invocation.cx.trace();
         if let Some(own) = own_span(parent, &*self.observer, &invocation.cx) {
             invocation.cx = invocation.cx.clone().with_trace(own);
@@ -76,7 +83,7 @@ impl<S> Audit<S> {
             command: invocation.command,
             parent,
             report: Some(Report {
-                id: self.registry.entry(invocation.command).id(),
+                id,
                 cx: invocation.cx.clone(),
                 started: *at,
                 ended: *at,

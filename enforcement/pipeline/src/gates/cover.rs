@@ -81,5 +81,6 @@ fn gap_event(cx: &Cx, id: &str, described: resolver::Described<'_>) -> Event {
         trace_id: None,
         span_id: None,
         metadata: Metadata::new(),
+        closes_call: false,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use audit::{Event, Metadata, Outcome, SafeValue};
 use descriptors::denial::Denial;
 use jiff::Timestamp;
-use kernel::{Category, CommandId, Cx, Fault};
+use kernel::{Call, Category, CommandId, Cx, Fault};
 
 use super::Answer;
 use crate::{observe::Ending, refusal::AuthFailure};
@@ -30,7 +30,7 @@ impl audit::Report for Report {
             None => {}
         }
         Event {
-            id: cx.ambient().uuid_at(ended),
+            id: cx.call().map_or_else(|| cx.ambient().uuid_at(ended), Call::id),
             name: told.name().to_owned(),
             time: ended,
             tenant: cx.tenant().map(|tenant| tenant.to_string()),
@@ -43,6 +43,7 @@ impl audit::Report for Report {
             trace_id: cx.trace().map(|trace| hex::encode(trace.trace)),
             span_id: cx.trace().map(|trace| hex::encode(trace.span)),
             metadata,
+            closes_call: cx.call().is_some_and(Call::is_marked),
         }
     }
 }

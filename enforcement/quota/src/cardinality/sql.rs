@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use store::sqlx::{self, AnyConnection};
-use store::{Migration, Store};
+use store::{Cause, Migration, Store};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -106,7 +106,7 @@ impl CardinalityStore for SqlCardinality {
                 }
             }
             // Durable: a place that could be forgotten would let two make the last thing.
-            work.commit().await?;
+            work.commit(Cause::Upkeep).await?;
             let places = Places { shared: Arc::clone(&self.shared), ticket, gates };
             Ok(Reservation::new(Arc::new(places), 0))
         })
@@ -209,7 +209,7 @@ impl Places {
             .execute(&mut *work)
             .await?
             .rows_affected();
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         if settlement == Settlement::Commit && given_up < self.gates {
             return Err(QuotaError::Expired);
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use store::sqlx::any::AnyRow;
 use store::sqlx::{self, AnyConnection, Row as _};
-use store::{Engine, Store, StoreError, Work};
+use store::{Cause, Engine, Store, StoreError, Work};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -93,7 +93,7 @@ impl SqlQuota {
         load_expired(store.engine(), &mut work, &mut ledger, &rows, now).await?;
         ledger.expire_all(now);
         write(store.engine(), &mut work, &ledger).await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(stale.len() as u64)
     }
 }
@@ -267,7 +267,7 @@ impl Shared {
         sqlx::query(statements::JOIN_BY_HASH).execute(&mut *work).await?;
         let granting = sqlx::query_scalar(statements::GRANT_MANY);
         let granted: i64 = granting.bind(accounts).bind(rows).fetch_one(&mut *work).await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(granted == 1)
     }
 
@@ -304,7 +304,7 @@ impl Shared {
             (after, verdicts) = decide(&ledger, intents);
         }
         write(engine, &mut work, &after).await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(verdicts)
     }
 
@@ -342,7 +342,7 @@ impl Shared {
             .bind(items(&rows))
             .execute(&mut *work)
             .await?;
-        Ok(work.commit().await?)
+        Ok(work.commit(Cause::Upkeep).await?)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use store::{Migration, Store, sqlx};
+use store::{Cause, Migration, Store, sqlx};
 use uuid::Uuid;
 
 use super::{Claim, ClaimGuard, ClaimRequest, Lifetimes, OutcomeError, OutcomeStore};
@@ -45,7 +45,7 @@ impl SqlOutcomes {
             .bind(now.as_microsecond())
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(Cause::Upkeep).await?;
         Ok(forgotten.rows_affected())
     }
 }
@@ -78,7 +78,7 @@ impl OutcomeStore for SqlOutcomes {
             .execute(&mut *work)
             .await?;
             if inserted.rows_affected() == 1 {
-                work.commit().await?;
+                work.commit(Cause::Upkeep).await?;
                 let store = self.store.clone();
                 let stored_until = deadline(now, lifetimes.stored);
                 return Ok(Claim::New(ClaimGuard::new(move |outcome| {
@@ -128,6 +128,6 @@ async fn settle(
             .execute(&mut *work)
             .await?;
     }
-    work.commit().await?;
+    work.commit(Cause::Upkeep).await?;
     Ok(())
 }

@@ -64,7 +64,7 @@ impl Handle<CompleteAction> for Identity {
         }
         self.end_sessions(&mut work, &known.account).await?;
         forget_actions(&mut work, &known.account.id).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.acquit(name).await?;
         Ok(CompletedAction { outcome_ref: known.account.actor() })
     }

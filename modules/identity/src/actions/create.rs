@@ -37,7 +37,7 @@ impl Handle<CreateAction> for Identity {
             OperatorStatus::Disabled => return Err(IdentityError::WrongStatus(OperatorStatus::Disabled)),
         };
         let given = self.give_action(&mut work, cx, &account.id, purpose).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(given)
     }
 }

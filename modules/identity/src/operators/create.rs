@@ -85,7 +85,7 @@ impl Handle<CreateOperator> for Identity {
         }
         let activation = self.give_action(&mut work, cx, &id, Purpose::Activation).await?;
         let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator)?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(InvitedOperator { operator: account.shown, activation })
     }
 }

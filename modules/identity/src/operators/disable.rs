@@ -43,7 +43,7 @@ impl Handle<DisableOperator> for Identity {
             .await?;
         self.end_sessions(&mut work, &account).await?;
         forget_actions(&mut work, &account.id).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(Operator { status: OperatorStatus::Disabled, ..account.shown })
     }
 }

@@ -37,7 +37,7 @@ impl Handle<EnableOperator> for Identity {
             .bind(&account.id)
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(Operator { status, ..account.shown })
     }
 }

@@ -69,7 +69,7 @@ impl Handle<UpdateOperator> for Identity {
             self.end_sessions(&mut work, &account).await?;
         }
         let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator)?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(account.shown)
     }
 }

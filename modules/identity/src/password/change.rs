@@ -59,7 +59,7 @@ impl Handle<ChangePassword> for Identity {
         forget_actions(&mut work, &account.id).await?;
         let shown = Shown { aal: crate::session::aal(cx), at: cx.now() };
         let signed_in = self.open_session(&mut work, cx, &account, shown).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.acquit(name).await?;
         Ok(signed_in)
     }

@@ -58,7 +58,7 @@ impl Handle<CreateSession> for Identity {
             }
         };
         let signed_in = self.open_session(&mut work, cx, &account, Shown { aal, at: cx.now() }).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.acquit(&name).await?;
         Ok(signed_in)
     }

@@ -21,7 +21,7 @@ impl Handle<DeleteSession> for Identity {
             .bind(session.to_string())
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(())
     }
 }

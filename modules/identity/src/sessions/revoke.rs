@@ -29,7 +29,7 @@ impl Handle<RevokeSession> for Identity {
         if ended.rows_affected() == 0 {
             return Err(IdentityError::NoSuchSession);
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl Handle<CreateToken> for Identity {
         .bind(expires_at.as_microsecond())
         .execute(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(CreatedToken { id, token, expires_at })
     }
 }

@@ -29,7 +29,7 @@ impl Handle<RevokeToken> for Identity {
         if revoked.rows_affected() == 0 {
             return Err(IdentityError::NoSuchToken);
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ impl Handle<ConfirmTotp> for Identity {
         self.end_sessions(&mut work, &account).await?;
         let shown = Shown { aal: 2, at: authenticated_at(cx) };
         let signed_in = self.open_session(&mut work, cx, &account, shown).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.acquit(&account.shown.name).await?;
         Ok(signed_in)
     }

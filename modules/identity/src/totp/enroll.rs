@@ -51,7 +51,7 @@ impl Handle<EnrollTotp> for Identity {
                 .execute(&mut *work)
                 .await?;
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         let secret = codes::base32(&shared);
         let issuer = if self.settings.issuer.is_empty() { "Chancery" } else { &self.settings.issuer };
         let otpauth_uri = codes::uri(issuer, &account.shown.name, &secret).into();

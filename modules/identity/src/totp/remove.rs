@@ -39,7 +39,7 @@ impl Handle<RemoveTotp> for Identity {
         self.end_sessions(&mut work, &account).await?;
         let shown = Shown { aal: 1, at: authenticated_at(cx) };
         let signed_in = self.open_session(&mut work, cx, &account, shown).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.acquit(&account.shown.name).await?;
         Ok(signed_in)
     }

@@ -19,8 +19,7 @@ pub struct ClearBaseline {
 
 impl Handle<ClearBaseline> for Platform {
     async fn handle(&self, cx: &Cx, command: ClearBaseline) -> Result<Baseline, PlatformError> {
-        let by = cx.principal().actor();
-        let cleared = self.0.handed_on.set_baseline(command.revision, None, by, cx.now()).await?;
+        let cleared = self.0.handed_on.set_baseline(command.revision, None, cx).await?;
         cleared.map_err(|conflict| PlatformError::ChangedMeanwhile { present: conflict.present })
     }
 }

@@ -24,8 +24,7 @@ impl Handle<SetBaseline> for Platform {
     async fn handle(&self, cx: &Cx, command: SetBaseline) -> Result<Baseline, PlatformError> {
         let SetBaseline { revision, terms } = command;
         terms.check(&self.0.deciding)?;
-        let by = cx.principal().actor();
-        let set = self.0.handed_on.set_baseline(revision, Some(&terms), by, cx.now()).await?;
+        let set = self.0.handed_on.set_baseline(revision, Some(&terms), cx).await?;
         set.map_err(|conflict| PlatformError::ChangedMeanwhile { present: conflict.present })
     }
 }

@@ -34,7 +34,7 @@ impl Handle<InstallLicense> for Platform {
         let running = self.0.deciding.license();
         let by = cx.principal().actor();
         let Installation { license, previous_license_id } =
-            running.install(command.license.expose(), by, cx.now()).await?;
+            running.install(command.license.expose(), by, cx, cx.now()).await?;
         Ok(InstallResult { license, previous_license_id })
     }
 }

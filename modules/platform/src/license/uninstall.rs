@@ -27,7 +27,7 @@ pub struct UninstallResult {
 impl Handle<UninstallLicense> for Platform {
     async fn handle(&self, cx: &Cx, _command: UninstallLicense) -> Result<UninstallResult, PlatformError> {
         let running = self.0.deciding.license();
-        let removed = running.uninstall(cx.principal().actor(), cx.now()).await?;
+        let removed = running.uninstall(cx.principal().actor(), cx, cx.now()).await?;
         Ok(UninstallResult { removed, license: LicenseProjection::of(&running.snapshot(), cx.now()) })
     }
 }

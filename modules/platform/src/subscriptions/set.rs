@@ -66,7 +66,7 @@ impl Platform {
         wanted: Subscription,
         cx: &Cx,
     ) -> Result<SubscriptionView, PlatformError> {
-        let set = self.0.handed_on.set_subscription(wanted, cx.now()).await?;
+        let set = self.0.handed_on.set_subscription(wanted, cx).await?;
         let set = set.map_err(|conflict| PlatformError::ChangedMeanwhile { present: conflict.present })?;
         Ok(SubscriptionView::of(set, cx.now()))
     }

@@ -40,7 +40,7 @@ impl Handle<GenerateSetupRequest> for Setup {
             .bind(&made.compact)
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(made)
     }
 }

@@ -34,7 +34,7 @@ impl Handle<SaveOnboarding> for Setup {
             .bind(draft)
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.onboarding_state().await
     }
 }

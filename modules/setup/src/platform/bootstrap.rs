@@ -72,11 +72,11 @@ impl Handle<Bootstrap> for Setup {
         let activation = match self.invite(cx, &name, operator_email, operator_display_name).await {
             Ok(activation) => activation,
             Err(error) => {
-                self.release(before, cx.now()).await?;
+                self.release(cx, before).await?;
                 return Err(error);
             }
         };
-        self.keep_until(activation.expires_at).await?;
+        self.keep_until(cx, activation.expires_at).await?;
         if let Some(before) = before.filter(|before| *before != name) {
             // Their link has expired unused, and another takes their place.
             let disabling = self.run(cx, DisableOperator { name: before }).await;
@@ -125,28 +125,28 @@ impl Setup {
         if held.rows_affected() == 0 {
             return Err(SetupError::Invited(Timestamp::from_microsecond(until).unwrap_or(now)));
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(before)
     }
 
-    async fn release(&self, before: Option<String>, now: Timestamp) -> Result<(), SetupError> {
+    async fn release(&self, cx: &Cx, before: Option<String>) -> Result<(), SetupError> {
         let mut work = self.store.begin().await?;
         sqlx::query("UPDATE setup_gate SET administrator = $1, held_until = $2 WHERE id = 1")
             .bind(before)
-            .bind(now.as_microsecond())
+            .bind(cx.now().as_microsecond())
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(())
     }
 
-    async fn keep_until(&self, until: Timestamp) -> Result<(), SetupError> {
+    async fn keep_until(&self, cx: &Cx, until: Timestamp) -> Result<(), SetupError> {
         let mut work = self.store.begin().await?;
         sqlx::query("UPDATE setup_gate SET held_until = $1 WHERE id = 1")
             .bind(until.as_microsecond())
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Handle<ApproveSignup> for Signup {
         };
         let mut work = self.store.begin().await?;
         advance(&mut work, &mut request, Step::Approve, marks).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.register(cx, &mut request).await?;
         Ok((&request).into())
     }

@@ -46,7 +46,7 @@ impl Handle<ConfirmSignup> for Signup {
             SignupError::Misplaced(_) => SignupError::InvalidToken,
             error => error,
         })?;
-        work.commit().await?;
+        work.commit(cx).await?;
         if !approval {
             self.register(cx, &mut request).await?;
         }

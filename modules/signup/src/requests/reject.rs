@@ -47,7 +47,7 @@ impl Handle<RejectSignup> for Signup {
         if verified {
             self.send_decision(&mut work, cx.ambient(), &request, false).await?;
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(SignupRejected { rejected: true })
     }
 }

@@ -95,7 +95,7 @@ impl Handle<RequestSignup> for Signup {
         self.admit_email(&mut work, &request.email, &policy, now).await?;
         insert(&mut work, &request, self.source(cx)).await?;
         self.send_link(&mut work, cx.ambient(), &request, &token).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(SignupAccepted {
             signup_request_id: id,
             expires_at: request.expires_at,

@@ -74,6 +74,6 @@ impl Signup {
             return Ok(());
         }
         self.send_link(&mut work, cx.ambient(), &request, &token).await?;
-        Ok(work.commit().await?)
+        Ok(work.commit(cx).await?)
     }
 }

@@ -58,7 +58,7 @@ impl Handle<AddDomain> for Tenancy {
         if !domain::add(&mut work, cx, &added).await? {
             return Err(TenancyError::DomainPresent(added.domain));
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(added)
     }
 }

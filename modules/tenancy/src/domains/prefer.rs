@@ -40,7 +40,7 @@ impl Handle<PreferDomain> for Tenancy {
                 .execute(&mut *work)
                 .await?;
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(TenantDomain { is_primary: true, updated_at: now, ..found })
     }
 }

@@ -42,7 +42,7 @@ impl Handle<RemoveDomain> for Tenancy {
             .execute(&mut *work)
             .await?;
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(found)
     }
 }

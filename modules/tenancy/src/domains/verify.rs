@@ -55,7 +55,7 @@ impl Handle<VerifyDomain> for Tenancy {
             Ok(verified) if verified.rows_affected() == 0 => {
                 return domain::find(&mut *work, tenant.id, &found.domain).await;
             }
-            Ok(_) => work.commit().await?,
+            Ok(_) => work.commit(cx).await?,
         }
         Ok(TenantDomain { verified_at: Some(now), updated_at: now, challenge: None, ..found })
     }

@@ -51,7 +51,7 @@ impl Handle<UpdateStatus> for Tenancy {
         if changed.rows_affected() == 0 {
             return Err(TenancyError::StillRegistering(found.id));
         }
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(Tenant { status, updated_at: now, updated_by: cx.principal().actor().to_owned(), ..found })
     }
 }

@@ -49,7 +49,7 @@ impl Handle<UpdateOnboarding> for Tenancy {
                 .await?;
         }
         let decided = toggles::read(&mut *work).await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         self.settings.policy.take_over(decided.clone());
         Ok(decided)
     }

@@ -30,7 +30,7 @@ impl Handle<DeleteTenant> for Tenancy {
             .bind(deleted.id.to_string())
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         Ok(deleted)
     }
 }

@@ -25,7 +25,7 @@ impl Handle<AddBook> for Library {
                 .bind(&command.title)
                 .execute(&mut *work)
                 .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         if added.rows_affected() == 0 { Err(LibraryError::TitleTaken(command.title)) } else { Ok(()) }
     }
 }

@@ -29,7 +29,7 @@ impl Handle<LendBook> for Library {
         .bind(&command.title)
         .execute(&mut *work)
         .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         if lent.rows_affected() == 0 { Err(LibraryError::NotThere(command.title)) } else { Ok(()) }
     }
 }

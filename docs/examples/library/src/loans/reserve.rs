@@ -27,7 +27,7 @@ impl Handle<ReserveBook> for Library {
             .bind(&command.title)
             .execute(&mut *work)
             .await?;
-        work.commit().await?;
+        work.commit(cx).await?;
         if kept.rows_affected() == 0 { Err(LibraryError::NotThere(command.title)) } else { Ok(()) }
     }
 }
