@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::{
+    Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher, PasswordVerifier as _, Version,
+    password_hash::{
+        self, CustomizedPasswordHasher,
+        phc::{Output, ParamsString, Salt},
+    },
+};
 use sdk::prelude::*;
 use tokio::sync::Semaphore;
 
@@ -11,7 +17,7 @@ use crate::{PasswordSettings, Secret};
 /// Makes and checks hashes. Clones share their threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
-    argon2: Argon2<'static>,
+    hasher: Hasher,
     /// For those who hash, and those who wait to.
     places: Arc<Semaphore>,
     /// For those who hash.
@@ -48,7 +54,7 @@ impl Passwords {
             "A".repeat(43)
         );
         Ok(Self {
-            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            hasher: Hasher(params),
             places: Arc::new(Semaphore::new(threads + queue.min(4096))),
             turns: Arc::new(Semaphore::new(threads)),
             nobodys: nobodys.into(),
@@ -56,9 +62,9 @@ impl Passwords {
     }
 
     pub(crate) async fn hash(&self, ambient: &Ambient, password: Secret) -> Result<String, Busy> {
-        let (argon2, salt) = (self.argon2.clone(), ambient.bytes::<16>());
+        let (hasher, salt) = (self.hasher.clone(), ambient.bytes::<16>());
         self.run(move || {
-            let hash = argon2.hash_password_with_salt(password.expose().as_bytes(), &salt);
+            let hash = hasher.hash_password_with_salt(password.expose().as_bytes(), &salt);
             hash.expect("the parameters were checked").to_string()
         })
         .await
@@ -66,15 +72,15 @@ impl Passwords {
 
     /// Whether the password leads to the hash. With none to compare, the same work is done.
     pub(crate) async fn check(&self, password: Secret, hash: Option<String>) -> Result<Checked, Busy> {
-        let (argon2, nobodys) = (self.argon2.clone(), Arc::clone(&self.nobodys));
+        let (hasher, nobodys) = (self.hasher.clone(), Arc::clone(&self.nobodys));
         self.run(move || {
             let text = hash.as_deref().unwrap_or(&nobodys);
             let Ok(parsed) = PasswordHash::new(text) else {
                 return Checked { matches: false, outdated: false };
             };
-            let matches = argon2.verify_password(password.expose().as_bytes(), &parsed).is_ok();
+            let matches = hasher.verify_password(password.expose().as_bytes(), &parsed).is_ok();
             let made = Params::try_from(&parsed).ok();
-            let current = argon2.params();
+            let current = &hasher.0;
             let outdated = made.is_none_or(|made| {
                 (made.m_cost(), made.t_cost(), made.p_cost())
                     != (current.m_cost(), current.t_cost(), current.p_cost())
@@ -93,6 +99,58 @@ impl Passwords {
             work()
         });
         working.await.map_err(|_| Busy)
+    }
+}
+
+/// Argon2id with these parameters, in memory that goes back to the system afterwards.
+#[derive(Clone, Debug)]
+struct Hasher(Params);
+
+impl Hasher {
+    /// What is larger than this is never kept for later by the allocator of the C library. A hash of OWASP's parameters is
+    /// smaller, so that one sign-in would make the server larger for ever. What is not touched of it takes no memory.
+    const RETURNED: usize = 33 << 20;
+
+    fn blocks(params: &Params) -> Vec<Block> {
+        let mut blocks = Vec::with_capacity(params.block_count().max(Self::RETURNED / Block::SIZE));
+        blocks.resize(params.block_count(), Block::new());
+        blocks
+    }
+}
+
+impl CustomizedPasswordHasher<PasswordHash> for Hasher {
+    type Params = Params;
+
+    fn hash_password_customized(
+        &self,
+        password: &[u8],
+        salt: &[u8],
+        algorithm: Option<&str>,
+        version: Option<u32>,
+        params: Params,
+    ) -> password_hash::Result<PasswordHash> {
+        let algorithm = algorithm.map_or(Ok(Algorithm::Argon2id), Algorithm::try_from)?;
+        let version = version.map_or(Ok(Version::V0x13), Version::try_from)?;
+        let salt = Salt::new(salt)?;
+        let mut buffer = [0; Output::MAX_LENGTH];
+        let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+        let hash = buffer.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
+        let (described, blocks) = (ParamsString::try_from(&params)?, Self::blocks(&params));
+        Argon2::new(algorithm, version, params)
+            .hash_password_into_with_memory(password, &salt, hash, blocks)?;
+        Ok(PasswordHash {
+            algorithm: algorithm.ident(),
+            version: Some(version.into()),
+            params: described,
+            salt: Some(salt),
+            hash: Some(Output::new(hash)?),
+        })
+    }
+}
+
+impl PasswordHasher<PasswordHash> for Hasher {
+    fn hash_password_with_salt(&self, password: &[u8], salt: &[u8]) -> password_hash::Result<PasswordHash> {
+        self.hash_password_customized(password, salt, None, None, self.0.clone())
     }
 }
 
@@ -118,6 +176,15 @@ mod tests {
         let checked = check(&dearer, "correct horse", Some(&hash)).await;
         assert!(checked.matches && checked.outdated);
         assert!(!check(&passwords, "correct horse", Some(&hash)).await.outdated);
+    }
+
+    #[test]
+    fn a_hash_is_the_one_that_argon2_makes_itself() {
+        let params = Params::new(64, 2, 1, None).unwrap();
+        let theirs = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        let theirs = theirs.hash_password_with_salt(b"correct horse", b"sixteen bytes it").unwrap();
+        let ours = Hasher(params).hash_password_with_salt(b"correct horse", b"sixteen bytes it").unwrap();
+        assert_eq!(ours.to_string(), theirs.to_string());
     }
 
     #[tokio::test(flavor = "multi_thread")]

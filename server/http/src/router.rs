@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use axum::{
@@ -39,6 +39,7 @@ pub(crate) struct Mounted {
     passing: BTreeSet<&'static str>,
     /// Where those are.
     passing_paths: BTreeSet<&'static str>,
+    documents: Documents,
 }
 
 pub(crate) type Answer = Result<Json<Value>, Failure>;
@@ -83,12 +84,6 @@ impl fmt::Debug for Routes {
 pub fn routes(api: Api) -> Result<Routes, RouterError> {
     let commands = exposure::exposed(api.bus.registry(), api.production);
     let placed = exposure::routes(commands.values())?;
-    let lasting: BTreeMap<_, _> =
-        commands.iter().map(|(id, it)| (*id, *it)).filter(|(_, it)| !api.openings.concern(it.id())).collect();
-    let document = Documents {
-        while_open: Bytes::from(openapi::document(&commands, &placed).to_string()),
-        lasting: Bytes::from(openapi::document(&lasting, &exposure::routes(lasting.values())?).to_string()),
-    };
     let passing = commands.values().filter(|command| api.openings.concern(command.id()));
     let (passing, passing_paths) = passing
         .map(|command| (command.id().as_str(), command.routes().map(|route| route.path())))
@@ -97,12 +92,13 @@ pub fn routes(api: Api) -> Result<Routes, RouterError> {
             paths.extend(routes);
             (ids, paths)
         });
-    let mounted = Arc::new(Mounted { api, commands, passing, passing_paths });
+    let mounted =
+        Arc::new(Mounted { api, commands, passing, passing_paths, documents: Documents::default() });
 
     let mut all = Router::new()
         .route(COMMANDS, get(inventory::list))
         .route(COMMAND, get(inventory::show).post(command))
-        .route(OPENAPI, get(async move |State(mounted): State<Arc<Mounted>>| document.answer(mounted).await))
+        .route(OPENAPI, get(document))
         .route(ALIVE, get(async || Json(json!({ "status": "ok" }))))
         .route(READY, get(ready))
         .route(METRICS, get(metrics));
@@ -125,18 +121,12 @@ pub fn routes(api: Api) -> Result<Routes, RouterError> {
     Ok(Routes { mounted, router })
 }
 
-/// What is mounted, while an opening is open and after.
-#[derive(Clone)]
+/// What is mounted, while an opening is open and after. Made when it is first asked for: most servers never are, and making it
+/// takes more memory than all else there is at the start.
+#[derive(Default)]
 struct Documents {
-    while_open: Bytes,
-    lasting: Bytes,
-}
-
-impl Documents {
-    async fn answer(self, mounted: Arc<Mounted>) -> Result<impl IntoResponse, Failure> {
-        let document = if mounted.api.openings.are_open().await? { self.while_open } else { self.lasting };
-        Ok(([(CONTENT_TYPE, "application/json")], document))
-    }
+    while_open: OnceLock<Bytes>,
+    lasting: OnceLock<Bytes>,
 }
 
 impl Mounted {
@@ -167,6 +157,17 @@ impl Mounted {
     /// Whether it is one of an opening, and so not there for ever.
     pub(crate) fn is_passing(&self, command: CommandId) -> bool {
         self.passing.contains(command.as_str())
+    }
+
+    fn document(&self, while_open: bool) -> Bytes {
+        let made = if while_open { &self.documents.while_open } else { &self.documents.lasting };
+        let written = || {
+            let shown = self.commands.iter().filter(|(_, it)| while_open || !self.is_passing(it.id()));
+            let shown = shown.map(|(id, it)| (*id, *it)).collect::<BTreeMap<_, _>>();
+            let routes = exposure::routes(shown.values()).expect("routes that fit together, or some of them");
+            openapi::document(&shown, &routes).to_string().into()
+        };
+        made.get_or_init(written).clone()
     }
 
     async fn run(&self, cx: Cx, command: CommandId, input: Value) -> Answer {
@@ -233,6 +234,11 @@ fn filter(method: Method) -> MethodFilter {
         Method::PATCH => MethodFilter::PATCH,
         Method::DELETE => MethodFilter::DELETE,
     }
+}
+
+async fn document(State(mounted): State<Arc<Mounted>>) -> Result<impl IntoResponse, Failure> {
+    let document = mounted.document(mounted.api.openings.are_open().await?);
+    Ok(([(CONTENT_TYPE, "application/json")], document))
 }
 
 async fn ready(State(mounted): State<Arc<Mounted>>) -> Answer {
