@@ -30,6 +30,7 @@ use crate::{
     mail::Gauge,
     metrics::{CoverageGaps, Measured, Metrics, QuotaUse},
     notices,
+    sinks::SinkState,
     wire::{self, Assembly},
 };
 
@@ -85,7 +86,11 @@ pub(crate) async fn serve(
         }),
         proxies: config.server.trusted_proxies.clone(),
         tenants: Arc::new(Tenants { tenancy: assembly.tenancy.clone(), application: assembly.application }),
-        ready: Arc::new(DatabaseAnswers(assembly.store.clone())),
+        ready: Arc::new(Health {
+            store: assembly.store.clone(),
+            recorder: assembly.recorder.clone(),
+            sinks: sinks.states(),
+        }),
         metrics,
         openings: Arc::new(FirstRun { setup: assembly.setup.clone(), ambient: assembly.ambient.clone() }),
         production: config.deployment.shape.is_production(),
@@ -358,11 +363,24 @@ fn resolved(found: Option<Tenant>) -> Option<ResolvedTenant> {
     found.map(|tenant| ResolvedTenant { id: tenant.id, standing: standing(tenant.status) })
 }
 
-struct DatabaseAnswers(Store);
+/// Whether the database answers, and who does not take audit events.
+struct Health {
+    store: Store,
+    recorder: Recorder,
+    sinks: Arc<[SinkState]>,
+}
 
-impl Ready for DatabaseAnswers {
+impl Ready for Health {
     fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
-        Box::pin(async move { self.0.ping().await.map_err(|_| "the database does not answer".to_owned()) })
+        Box::pin(
+            async move { self.store.ping().await.map_err(|_| "the database does not answer".to_owned()) },
+        )
+    }
+
+    fn failing(&self) -> Vec<String> {
+        let sinks = self.sinks.iter().filter(|sink| sink.is_failing()).map(|sink| sink.name());
+        let database = self.recorder.failing().map(|_| "database");
+        database.into_iter().chain(sinks).map(|name| format!("audit.{name}")).collect()
     }
 }
 

@@ -46,6 +46,28 @@ impl Drop for Running {
     }
 }
 
+/// Makes a certificate of two days.
+fn certify(folder: &Path, files: &[&str]) {
+    let certificate = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(files)
+        .current_dir(folder)
+        .output()
+        .expect("start openssl");
+    assert!(certificate.status.success(), "{}", text(&certificate.stderr));
+}
+
 /// A port that nobody listens on.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -62,24 +84,12 @@ struct Receivers {
 impl Receivers {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let certificate = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ])
-            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-            .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-            .current_dir(folder.path())
-            .output()
-            .expect("start openssl");
-        assert!(certificate.status.success(), "{}", text(&certificate.stderr));
+        certify(folder.path(), &["-keyout", "key.pem", "-out", "certificate.pem"]);
+        let signed = ["-CA", "certificate.pem", "-CAkey", "key.pem"];
+        certify(
+            folder.path(),
+            &[&signed[..], &["-keyout", "our-key.pem", "-out", "our-certificate.pem"]].concat(),
+        );
         Self { folder, ports: [(); 4].map(|()| free_port()), running: Vec::new() }
     }
 
@@ -99,7 +109,7 @@ impl Receivers {
                     DefaultNetstreamDriverCAFile="{folder}/certificate.pem"
                     DefaultNetstreamDriverCertFile="{folder}/certificate.pem"
                     DefaultNetstreamDriverKeyFile="{folder}/key.pem")
-                module(load="imtcp" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
+                module(load="imtcp" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/certvalid")
                 input(type="imtcp" port="{syslog}")
                 template(name="parsed" type="string" string="%app-name% %syslogfacility-text%.%syslogseverity-text% %msgid% %msg%\n")
                 *.* action(type="omfile" file="{folder}/syslog" template="parsed")
@@ -152,14 +162,22 @@ impl Receivers {
             secret = "file:{secret}"
             [audit.syslog.siem]
             address = "localhost:{syslog}"
-            ca-path = "{certificate}"
+            ca-path = "{folder}/certificate.pem"
+            {identity}
             [audit.otlp.siem]
             endpoint = "http://127.0.0.1:{http}"
             "#,
             archive = self.file("archive.jsonl").display(),
             secret = secret.display(),
-            certificate = self.file("certificate.pem").display(),
+            folder = self.folder.path().display(),
+            identity = self.identity(),
         )
+    }
+
+    /// What the server shows to a receiver that asks for certificates, as rsyslog does here.
+    fn identity(&self) -> String {
+        let folder = self.folder.path().display();
+        format!("certificate-path = \"{folder}/our-certificate.pem\"\nkey-path = \"{folder}/our-key.pem\"")
     }
 
     /// The events that a receiver has had, in its order.
@@ -262,13 +280,20 @@ async fn whoever_is_cut_off_catches_up_without_loss(database: Database) {
         })
         .await;
     }
-    let (ready, _) = answer(quickstart.request(Method::GET, "/readyz")).await;
+    let (ready, health) = answer(quickstart.request(Method::GET, "/readyz")).await;
     assert_eq!(ready, StatusCode::OK, "a failing sink keeps nobody from being served");
+    let failing = json!(["audit.otlp.siem", "audit.syslog.siem", "audit.webhook.siem"]);
+    assert_eq!(health["status"], "degraded", "and is named: {health}");
+    let mut named = health["failing"].as_array().expect("names").clone();
+    named.sort_by_key(Value::to_string);
+    assert_eq!(Value::from(named), failing);
     assert!(quickstart.stop(), "nor from stopping");
     quickstart.start();
     call(&quickstart, 5).await;
     receivers.start();
     all_caught_up(&quickstart).await;
+    let (_, health) = answer(quickstart.request(Method::GET, "/readyz")).await;
+    assert_eq!(health, json!({ "status": "ok" }));
     call(&quickstart, 1).await;
     assert!(quickstart.stop());
     receivers.cut();
@@ -365,4 +390,54 @@ async fn traces_metrics_and_logs_reach_a_collector_and_nothing_goes_anywhere_els
             &sent[sent.len().saturating_sub(6000)..]
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_syslog_receiver_that_asks_for_a_certificate_takes_nothing_without_one() {
+    let mut receivers = Receivers::new();
+    receivers.start();
+    let mut quickstart = Quickstart::over(Database::sqlite());
+    assert!(quickstart.stop());
+    let configuration = receivers.configuration();
+    let anonymous = configuration.replace(&receivers.identity(), "# shows nothing");
+    assert_ne!(anonymous, configuration);
+    quickstart.configure("[log]", &format!("{anonymous}\n[log]"));
+    quickstart.start();
+    call(&quickstart, 5).await;
+    until("it is known to fail", async || {
+        measured(&quickstart, "chancery_audit_sink_failing{sink=\"syslog.siem\"}").await == Some(1.0)
+    })
+    .await;
+    assert!(receivers.had("syslog.siem").is_empty());
+    assert!(measured(&quickstart, "chancery_audit_backlog{sink=\"syslog.siem\"}").await > Some(0.0));
+    assert!(quickstart.stop());
+    quickstart.configure("# shows nothing", &receivers.identity());
+    quickstart.start();
+    call(&quickstart, 1).await;
+    assert!(quickstart.stop(), "each sink delivers once more");
+    receivers.cut();
+    let had: BTreeSet<_> =
+        receivers.had("syslog.siem").iter().map(|event| event["eventId"].to_string()).collect();
+    let archived: BTreeSet<_> =
+        receivers.had("json-lines.archive").iter().map(|event| event["eventId"].to_string()).collect();
+    assert!(archived.len() >= 12 && had.is_superset(&archived), "{} of {}", had.len(), archived.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_does_not_take_is_lost_and_counted() {
+    let mut quickstart = Quickstart::over(Database::sqlite());
+    assert!(quickstart.stop());
+    let endpoint =
+        format!("[telemetry.otlp]\nendpoint = \"http://127.0.0.1:{}\"\ninterval-seconds = 1\n", free_port());
+    quickstart.configure("[log]", &format!("{endpoint}[log]"));
+    quickstart.start();
+    call(&quickstart, 5).await;
+    until("the loss is counted", async || {
+        measured(&quickstart, "chancery_telemetry_dropped_total").await >= Some(10.0)
+    })
+    .await;
+    let (ready, _) = answer(quickstart.request(Method::GET, "/readyz")).await;
+    assert_eq!(ready, StatusCode::OK);
+    assert!(quickstart.stop());
+    assert!(quickstart.logged().contains("telemetry is not taken"), "{}", quickstart.logged());
 }

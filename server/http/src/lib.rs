@@ -178,6 +178,11 @@ pub trait ResolveTenant: Send + Sync + 'static {
 pub trait Ready: Send + Sync + 'static {
     /// Nothing, or why it cannot: a text that is safe to show to anyone.
     fn ready(&self) -> BoxFuture<'_, Result<(), String>>;
+
+    /// What fails and keeps nobody from being served: names that are safe to show to anyone.
+    fn failing(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Knows what is measured.

@@ -243,7 +243,10 @@ async fn document(State(mounted): State<Arc<Mounted>>) -> Result<impl IntoRespon
 
 async fn ready(State(mounted): State<Arc<Mounted>>) -> Answer {
     match mounted.api.ready.ready().await {
-        Ok(()) => Ok(Json(json!({ "status": "ok" }))),
+        Ok(()) => Ok(Json(match mounted.api.ready.failing() {
+            failing if failing.is_empty() => json!({ "status": "ok" }),
+            failing => json!({ "status": "degraded", "failing": failing }),
+        })),
         Err(reason) => Err(Failure::new("not_ready", Category::Unavailable, reason)),
     }
 }

@@ -31,6 +31,27 @@ impl Ready for Never {
     }
 }
 
+struct Limping;
+
+impl Ready for Limping {
+    fn ready(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn failing(&self) -> Vec<String> {
+        vec!["audit.webhook.siem".to_owned()]
+    }
+}
+
+#[tokio::test]
+async fn what_fails_without_keeping_anyone_from_being_served_is_named() {
+    let mut api = api(Commands::none(), Demo::default());
+    api.ready = Arc::new(Limping);
+    let server = Server::of(api).await;
+    let health = server.get("/readyz").await.ok();
+    assert_eq!(health, json!({ "status": "degraded", "failing": ["audit.webhook.siem"] }));
+}
+
 #[tokio::test]
 async fn a_process_that_cannot_serve_is_alive_and_says_why() {
     let server = Server::start().await;
