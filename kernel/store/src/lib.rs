@@ -7,7 +7,8 @@
 //! A `sum()` or `count()` is cast to `BIGINT`, because PostgreSQL makes the first a `NUMERIC`.
 //!
 //! **Writes go through [`Store::begin`].** A SQLite file has exactly one writer here, so a write never fails because
-//! of another one in this process; other processes are waited for. [`Store::reader`] cannot write there.
+//! of another one in this process; other processes are waited for. [`Store::reader`] cannot write there. A [`Lane`] is
+//! for the hottest path only.
 //!
 //! **Every commit names its [`Cause`]:** a call, by its `&Cx`, or the program's own upkeep.
 //!
@@ -27,6 +28,7 @@
 
 mod cause;
 mod error;
+mod lane;
 mod migration;
 mod open_call;
 mod schema;
@@ -44,12 +46,14 @@ use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _,
     Transaction,
 };
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use schema::Schema;
 
 pub use cause::Cause;
 pub use error::StoreError;
+pub use lane::{Durability, Lane};
 pub use migration::Migration;
 pub use open_call::OpenCall;
 pub use sqlx;
@@ -61,6 +65,12 @@ pub struct Store {
     writer: AnyPool,
     reader: AnyPool,
     schema: Arc<Schema>,
+    /// What a [`Lane`] connects to, and, on SQLite, what makes a connection a writer.
+    address: AnyConnectOptions,
+    writing: Arc<str>,
+    patience: Duration,
+    /// Whose turn it is to write to a SQLite file: whoever waited longest, which the lock of a file does not care for.
+    turn: Arc<Mutex<()>>,
 }
 
 /// Which database answers. Only statements on hot paths may care.
@@ -134,22 +144,24 @@ impl Store {
         let address = AnyConnectOptions::from_url(&address).map_err(StoreError::Url)?;
 
         let wait = format!("PRAGMA busy_timeout = {};", options.patience.as_millis());
-        let writing =
-            format!("{wait} PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
-        let reading = format!("{wait} PRAGMA query_only = ON;");
+        let writing: Arc<str> =
+            format!("{wait} PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+                .into();
+        let reading: Arc<str> = format!("{wait} PRAGMA query_only = ON;").into();
         let opened = first_connection(&address, &writing, options.patience).await;
         opened.map_err(|source| StoreError::Open { database: format!("`{}`", file.display()), source })?;
 
         let schema = Arc::<Schema>::default();
-        let pool = |connections, pragmas: String| {
+        let pool = |connections, pragmas: Arc<str>| {
             options.pool(&schema).max_connections(connections).after_connect(move |connection, _| {
-                let pragmas = AssertSqlSafe(pragmas.clone());
+                let pragmas = AssertSqlSafe(pragmas.to_string());
                 Box::pin(async move { connection.execute(pragmas).await.map(drop) })
             })
         };
-        let writer = pool(1, writing).connect_lazy_with(address.clone());
-        let reader = pool(options.connections, reading).connect_lazy_with(address);
-        Ok(Self { engine: Engine::Sqlite, writer, reader, schema })
+        let writer = pool(1, Arc::clone(&writing)).connect_lazy_with(address.clone());
+        let reader = pool(options.connections, reading).connect_lazy_with(address.clone());
+        let (patience, turn) = (options.patience, Arc::default());
+        Ok(Self { engine: Engine::Sqlite, writer, reader, schema, address, writing, patience, turn })
     }
 
     async fn open_postgres(url: &str, options: Options) -> Result<Self, StoreError> {
@@ -158,8 +170,11 @@ impl Store {
         opened
             .map_err(|source| StoreError::Open { database: "on the PostgreSQL server".to_owned(), source })?;
         let schema = Arc::<Schema>::default();
-        let pool = options.pool(&schema).max_connections(options.connections).connect_lazy_with(address);
-        Ok(Self { engine: Engine::Postgres, writer: pool.clone(), reader: pool, schema })
+        let pool = options.pool(&schema).max_connections(options.connections);
+        let pool = pool.connect_lazy_with(address.clone());
+        let (writing, patience, turn) = ("".into(), options.patience, Arc::default());
+        let (engine, writer) = (Engine::Postgres, pool.clone());
+        Ok(Self { engine, writer, reader: pool, schema, address, writing, patience, turn })
     }
 
     /// Which database this is.
@@ -172,12 +187,13 @@ impl Store {
     /// On SQLite it holds the only writer until it ends: a second `begin` inside it waits for itself, and fails after
     /// [`Options::patience`].
     pub async fn begin(&self) -> Result<Work, StoreError> {
+        let turn = self.turn_to_write().await?;
         let transaction = match self.engine {
             // Taking the write lock first means waiting for it; upgrading a reader's lock can only fail.
             Engine::Sqlite => self.writer.begin_with("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").await?,
             Engine::Postgres => self.writer.begin().await?,
         };
-        Ok(Work { transaction })
+        Ok(Work { transaction, _turn: turn })
     }
 
     /// Starts a unit of work that a crash of the machine (on PostgreSQL: of the server) may undo after it was
@@ -188,7 +204,16 @@ impl Store {
             Engine::Sqlite => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
             Engine::Postgres => "BEGIN; SET LOCAL synchronous_commit = off",
         };
-        Ok(Work { transaction: self.writer.begin_with(begin).await? })
+        let turn = self.turn_to_write().await?;
+        Ok(Work { transaction: self.writer.begin_with(begin).await?, _turn: turn })
+    }
+
+    async fn turn_to_write(&self) -> Result<Option<OwnedMutexGuard<()>>, StoreError> {
+        if self.engine == Engine::Postgres {
+            return Ok(None);
+        }
+        let turn = timeout(self.patience, Arc::clone(&self.turn).lock_owned()).await;
+        Ok(Some(turn.map_err(|_| sqlx::Error::PoolTimedOut)?))
     }
 
     /// An executor for reads: `sqlx::query(…).fetch_all(store.reader())`. Each statement sees what was committed before.
@@ -202,7 +227,7 @@ impl Store {
         Ok(())
     }
 
-    /// Waits for running work and closes all connections of all clones.
+    /// Waits for running work and closes all connections of all clones. That of a [`Lane`] goes with its owner.
     pub async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
@@ -220,7 +245,11 @@ async fn first_connection(
         connection.execute(AssertSqlSafe(greeting)).await?;
         connection.close().await
     });
-    greeted.await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
+    greeted.await.unwrap_or_else(|_| Err(out_of_patience()))
+}
+
+fn out_of_patience() -> sqlx::Error {
+    sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
 
 /// A unit of work: what is done through it happens together, or, dropped without [`commit`](Self::commit), not at all.
@@ -230,6 +259,8 @@ async fn first_connection(
 #[must_use = "a unit of work that is dropped rolls back"]
 pub struct Work {
     transaction: Transaction<'static, Any>,
+    /// Given up after the transaction.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Work {

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use store::sqlx::any::AnyRow;
 use store::sqlx::{self, AnyConnection, Row as _};
-use store::{Cause, Engine, Store, StoreError, Work};
+use store::{Cause, Durability, Engine, Lane, Store, StoreError, Work};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
 use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, buckets, decide, latest};
@@ -38,6 +38,9 @@ pub struct SqlQuota {
 
 struct Shared {
     store: Store,
+    /// For batches that need no decisions. Whoever has the turn has both.
+    durable: Mutex<Lane>,
+    relaxed: Mutex<Lane>,
     tickets: Tickets,
     queue: Arc<Queue<Admission, Settling>>,
 }
@@ -72,8 +75,10 @@ impl SqlQuota {
     /// Uses the tables of [`MIGRATIONS`](crate::MIGRATIONS). No two running processes may have the same `node`; make it
     /// at start-up.
     pub fn new(store: Store, node: Uuid) -> Self {
-        let shared = Shared { store, tickets: Tickets::new(node), queue: Arc::new(Queue::new()) };
-        Self { shared: Arc::new(shared) }
+        let lane = |durability| Mutex::new(store.lane(durability, statements::BY_INDEX));
+        let (durable, relaxed) = (lane(Durability::Full), lane(Durability::Relaxed));
+        let (tickets, queue) = (Tickets::new(node), Arc::new(Queue::new()));
+        Self { shared: Arc::new(Shared { store, durable, relaxed, tickets, queue }) }
     }
 
     /// Removes every reservation that is expired, and tells how many buckets held some. Whoever needs their units looks
@@ -232,7 +237,7 @@ impl Shared {
         if intents.is_empty() {
             return Ok(Vec::new());
         }
-        if self.store.engine() == Engine::Postgres && self.apply_all_or_none(durability, intents).await? {
+        if self.apply_all_or_none(durability, intents).await? {
             return Ok(vec![Ok(()); intents.len()]);
         }
         self.apply_each(durability, intents).await
@@ -251,24 +256,22 @@ impl Shared {
                 Want::Settle(settlement) => sum.settle(&intent.group, intent.holds, settlement),
             }
         }
-        let accounts = items(&sum.accounts().collect::<Vec<_>>());
-        let held: Vec<_> = sum.holds().collect();
-        let rows = items(&held);
-        if held.len() <= statements::FEW {
-            let granting = sqlx::query_scalar(match durability {
-                Durability::Full => statements::GRANT_ALL,
-                Durability::Relaxed => statements::GRANT_ALL_RELAXED,
-            });
-            // On PostgreSQL this is a connection like any other.
-            let granted: i64 = granting.bind(accounts).bind(rows).fetch_one(self.store.reader()).await?;
-            return Ok(granted == 1);
+        let granting = sqlx::query(statements::GRANT_ALL.on(self.store.engine()))
+            .bind(items(&sum.accounts().collect::<Vec<_>>()))
+            .bind(items(&sum.holds().collect::<Vec<_>>()));
+        let lane = match durability {
+            Durability::Full => &self.durable,
+            Durability::Relaxed => &self.relaxed,
+        };
+        let answered = lane.lock().await.fetch_all(granting).await;
+        match (self.store.engine(), answered) {
+            (Engine::Postgres, Ok(rows)) => {
+                rows.iter().try_fold(false, |_, row| Ok(row.try_get::<i64, _>(0)? == 1))
+            }
+            (Engine::Sqlite, Ok(_)) => Ok(true),
+            (Engine::Sqlite, Err(error)) if is_refusal(&error) => Ok(false),
+            (_, Err(error)) => Err(error.into()),
         }
-        let mut work = self.begin(durability).await?;
-        sqlx::query(statements::JOIN_BY_HASH).execute(&mut *work).await?;
-        let granting = sqlx::query_scalar(statements::GRANT_MANY);
-        let granted: i64 = granting.bind(accounts).bind(rows).fetch_one(&mut *work).await?;
-        work.commit(Cause::Upkeep).await?;
-        Ok(granted == 1)
     }
 
     /// Grants and refuses one intent after the other, all in one transaction.
@@ -352,14 +355,6 @@ impl fmt::Debug for Shared {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Durability {
-    /// It survives the machine.
-    Full,
-    /// Everybody sees it.
-    Relaxed,
-}
-
 impl Admission {
     fn intent(&self, batch: &str) -> Intent<'_> {
         match self {
@@ -440,6 +435,10 @@ async fn write(engine: Engine, connection: &mut AnyConnection, ledger: &Ledger) 
         }
     }
     Ok(())
+}
+
+fn is_refusal(error: &StoreError) -> bool {
+    matches!(error, StoreError::Database(sqlx::Error::Database(error)) if error.message() == statements::REFUSAL)
 }
 
 /// Rows of text and numbers as the statements read them.
