@@ -139,7 +139,8 @@ impl CustomizedPasswordHasher<PasswordHash> for Hasher {
         let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
         let hash = buffer.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
         let (described, blocks) = (ParamsString::try_from(&params)?, Self::blocks(&params));
-        Argon2::new(algorithm, version, params).hash_password_into_with_memory(password, &salt, hash, blocks)?;
+        Argon2::new(algorithm, version, params)
+            .hash_password_into_with_memory(password, &salt, hash, blocks)?;
         Ok(PasswordHash {
             algorithm: algorithm.ident(),
             version: Some(version.into()),

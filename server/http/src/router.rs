@@ -92,7 +92,8 @@ pub fn routes(api: Api) -> Result<Routes, RouterError> {
             paths.extend(routes);
             (ids, paths)
         });
-    let mounted = Arc::new(Mounted { api, commands, passing, passing_paths, documents: Documents::default() });
+    let mounted =
+        Arc::new(Mounted { api, commands, passing, passing_paths, documents: Documents::default() });
 
     let mut all = Router::new()
         .route(COMMANDS, get(inventory::list))
