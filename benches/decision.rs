@@ -15,6 +15,7 @@ use std::{
 
 use casbin::{CoreApi, DefaultModel, Enforcer, MemoryAdapter, MgmtApi};
 use cedar_policy::{Authorizer, Context, Entities, EntityUid, PolicySet, Request};
+use chancery_benches::{Figure, Goal};
 use descriptors::{
     access::Access,
     catalog::Catalog,
@@ -36,6 +37,9 @@ use machine::{clock, introduce};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const SIZES: [usize; 4] = [1, 100, 2_000, 10_000];
+/// Whose figures are collected.
+const SHOWN: usize = 2_000;
+const GROUP: &str = "decision, 2,000 commands";
 const TENANTS: usize = 1_000;
 const MODULES: usize = 100;
 
@@ -89,6 +93,11 @@ fn decisions(size: usize) {
         assert_eq!(rego.allows(name), verdicts[number], "regorus on {name}");
     }
 
+    if size == SHOWN {
+        let differing = Figure::new(GROUP, "verdicts that differ from any peer's", "verdicts", 0.0);
+        differing.goal(Goal::AtMost(0.0)).tell();
+    }
+
     let order = shuffled(size);
     let calls: Vec<_> = order.iter().enumerate().map(|(step, at)| (*at, tenants[step % TENANTS])).collect();
     let by_id = |step: usize| {
@@ -100,15 +109,25 @@ fn decisions(size: usize) {
         let command = ours.registry().find(&names[at]).expect("a command of this name");
         ours.verdict(command, Some(tenant)) == Verdict::Allowed
     };
+    let mut base = f64::NAN;
     for threads in [1, 2] {
-        row("ours, by interned id", size, threads, 100, &by_id);
+        let median = row("ours, by interned id", size, threads, 100, &by_id);
+        if threads == 1 {
+            base = median;
+        }
         row("ours, by name", size, threads, 100, &by_name);
     }
-    row("cedar-policy, requests prebuilt", size, 1, 5, &|step| cedar.allows(order[step % ORDER]));
-    row("casbin", size, 1, 5, &|step| casbin.allows(&names[order[step % ORDER]]));
+    let cedar = row("cedar-policy, requests prebuilt", size, 1, 5, &|step| cedar.allows(order[step % ORDER]));
+    let casbin = row("casbin", size, 1, 5, &|step| casbin.allows(&names[order[step % ORDER]]));
     let rego = std::cell::RefCell::new(rego);
     let regorus = |step: usize| rego.borrow_mut().allows(&names[order[step % ORDER]]);
-    print_row("regorus, prepared", size, 1, &mut measure(5, &regorus), allocations(&regorus));
+    let regorus = print_row("regorus, prepared", size, 1, &mut measure(5, &regorus), allocations(&regorus));
+    if size == SHOWN {
+        for (name, peer) in [("cedar-policy", cedar), ("casbin", casbin), ("regorus", regorus)] {
+            let times = Figure::new(GROUP, &format!("{name}, beside ours by id"), "times", peer / base);
+            times.goal(Goal::AtLeast(300.0)).tell();
+        }
+    }
 }
 
 /// The whole decision as the gates read it, under a license that was signed, sealed and verified.
@@ -318,7 +337,13 @@ fn allocations(decide: &dyn Fn(usize) -> bool) -> usize {
     region.change().allocations / DECISIONS
 }
 
-fn row(name: &str, size: usize, threads: usize, calls: usize, decide: &(dyn Fn(usize) -> bool + Sync)) {
+fn row(
+    name: &str,
+    size: usize,
+    threads: usize,
+    calls: usize,
+    decide: &(dyn Fn(usize) -> bool + Sync),
+) -> f64 {
     let allocations = allocations(decide);
     let start = Barrier::new(threads);
     let measured = thread::scope(|scope| {
@@ -337,12 +362,17 @@ fn row(name: &str, size: usize, threads: usize, calls: usize, decide: &(dyn Fn(u
         all.means.extend(one.means);
         all.singles.extend(one.singles);
     }
-    print_row(name, size, threads, &mut all, allocations);
+    print_row(name, size, threads, &mut all, allocations)
 }
 
-fn print_row(name: &str, size: usize, threads: usize, measured: &mut Measured, allocations: usize) {
+fn print_row(name: &str, size: usize, threads: usize, measured: &mut Measured, allocations: usize) -> f64 {
     let (median, p99) = (quantile(&mut measured.means, 50), quantile(&mut measured.singles, 99));
     println!("{name:<34}{size:>9}{threads:>9}{median:>12.1}{p99:>12.0}{allocations:>12}");
+    if size == SHOWN && threads == 1 {
+        let goal = name.contains("by interned id").then_some(Goal::AtMost(25.0));
+        Figure { goal, ..Figure::median(GROUP, name, "ns", &measured.means) }.tell();
+    }
+    median
 }
 
 fn quantile(values: &mut [f64], percent: usize) -> f64 {

@@ -4,6 +4,7 @@ mod machine;
 
 use std::hint::black_box;
 
+use chancery_benches::Figure;
 use envelope::{Claims, Crls, Recipient, Trust, jose, oid, path};
 use forge::{
     Key, Kind,
@@ -192,6 +193,9 @@ fn whole(scene: &Scene) {
         open / primitives,
         open / loaded
     );
+    for (what, micros) in [("open", &opened), ("the same primitives, bare", &bare)] {
+        Figure::median("envelope", &format!("{name}: {what}"), "us", micros).tell();
+    }
 }
 
 /// Each part through the public door nearest to it.
@@ -200,6 +204,8 @@ fn parts(scene: &Scene) {
         let [times] = measure([run]);
         println!("{name:<54}{:>10.1}{:>10.1}", quantile(&times, 50), quantile(&times, 99));
     };
+    #[cfg(feature = "peers")]
+    peer(scene);
     let decrypter = scene.decrypter();
     show("bare: JWE by josekit", &|| {
         black_box(josekit::jwe::deserialize_compact(black_box(&scene.token), &*decrypter).expect("content"));
@@ -261,6 +267,31 @@ fn parts(scene: &Scene) {
     show("ours: claims by serde", &|| {
         black_box(serde_json::from_slice::<Claims>(black_box(&scene.claims)).expect("claims"));
     });
+}
+
+/// A signature over the same claims, verified by `jsonwebtoken` and its own primitives.
+#[cfg(feature = "peers")]
+fn peer(scene: &Scene) {
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+
+    let token = jws::sign(r#"{"alg":"ES256"}"#, &scene.claims, &scene.chain[0].key);
+    let point =
+        public(&scene.chain[0]).ec_key().expect("a key of a curve").public_key_to_pem().expect("a key");
+    let key = DecodingKey::from_ec_pem(&point).expect("a key");
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    let verify = || {
+        black_box(decode::<Value>(black_box(token.as_str()), &key, &validation).expect("a good signature"));
+    };
+    let [times] = measure([&verify]);
+    println!(
+        "{:<54}{:>10.1}{:>10.1}",
+        "jsonwebtoken: one signature, without a chain",
+        quantile(&times, 50),
+        quantile(&times, 99)
+    );
+    Figure::median("envelope", "jsonwebtoken: one signature, without a chain", "us", &times).tell();
 }
 
 /// Times each in every round, in microseconds, in order of size.

@@ -10,9 +10,12 @@ pub(crate) fn clock() -> Instant {
 }
 
 pub(crate) fn introduce() {
+    println!("{}", introduction());
+}
+
+pub(crate) fn introduction() -> String {
     let today = Ambient::system().now().strftime("%F").to_string();
-    println!("{today}, {}, {} cores", processor(), cores());
-    println!("{}", compiler());
+    format!("{today}, {}, {} cores\n{}", processor(), cores(), compiler())
 }
 
 fn processor() -> String {

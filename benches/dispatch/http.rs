@@ -11,6 +11,7 @@ mod machine;
 use std::{fmt, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use axum::{Json, Router, routing::post};
+use chancery_benches::{Figure, Goal};
 use http_api::{
     Api, Authenticate, BoxFuture, Connections, Credential, DenialStatus, Measure, Openings, Ready,
     ResolveTenant, ResolvedTenant, Standing, Unavailable,
@@ -57,11 +58,14 @@ fn main() {
     for ((name, ..), mut rates) in cases.iter().zip(rates) {
         rates.sort_by(f64::total_cmp);
         let rate = rates[rates.len() / 2];
+        Figure::median("http", name, "per second", &rates).tell();
         if reference.is_nan() {
             reference = rate;
         }
         println!("{name:<38}{rate:>12.0}{:>10.2}", rate / reference);
         if *name == "column, licensed" {
+            let share = Figure::new("http", "column, licensed, beside bare", "times", rate / reference);
+            share.goal(Goal::AtLeast(GOAL)).tell();
             println!("  goal: at least {GOAL}: {}", if rate / reference >= GOAL { "met" } else { "missed" });
         }
     }

@@ -4,6 +4,8 @@ mod cases;
 #[path = "../machine.rs"]
 mod machine;
 
+use chancery_benches::{Figure, Goal};
+
 use cases::{Case, Ready, block_on};
 use machine::{clock, introduce};
 
@@ -29,10 +31,14 @@ fn main() {
         if case == Case::Bare {
             bare = median;
         }
+        Figure::median("column", case.name(), "ns", &calls).tell();
         let added = median - bare;
         println!("{:<38}{median:>10.1}{p99:>10.1}{added:>10.1}{audit:>10.1}", case.name());
         if case == Case::Licensed {
             let met = if added <= GOAL { "met" } else { "missed" };
+            Figure::new("column", "what it adds to a licensed call", "ns", added)
+                .goal(Goal::AtMost(GOAL))
+                .tell();
             println!("  goal: the column adds at most {GOAL} ns: {met}");
         }
     }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use chancery_benches::{Figure, Goal};
 use kit::{Cluster, Database};
 use quota::{MIGRATIONS, MeteredStore, SqlQuota};
 use store::{Cause, Options, Store};
@@ -57,6 +58,19 @@ pub(crate) fn run(callers: &[usize]) {
 
 fn print(name: &str, callers: usize, Rate { per_second, p50, p99 }: &Rate, base: f64) {
     println!("| {name} | {callers} | {per_second:.0} | {p50:.2} | {p99:.2} | {:.1} |", per_second / base);
+    if callers == 64 {
+        const GROUP: &str = "quota, durable charges at 64 callers";
+        Figure::new(GROUP, name, "per second", *per_second).tell();
+        if name == "ours, PostgreSQL, one hot tenant" {
+            let times = Figure::new(
+                GROUP,
+                "ours, one hot tenant, beside pgbench's one hot row",
+                "times",
+                per_second / base,
+            );
+            times.goal(Goal::AtLeast(20.0)).tell();
+        }
+    }
 }
 
 /// What a lone caller pays, beside one commit of the same library on the same connection, in turns. Both in a task, as in

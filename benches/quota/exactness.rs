@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use chancery_benches::{Figure, Goal};
 use kit::{Cluster, Database};
 use quota::{Charge, MIGRATIONS, MemoryQuota, MeteredStore, QuotaError, SqlQuota, TenantShare};
 use store::{Options, Store};
@@ -161,6 +162,17 @@ impl Tally {
     fn print(&self, name: &str, limit: u64, tasks: usize, processes: usize) {
         let Self { trials, over, under } = self;
         println!("| {name} | {limit} | {tasks} | {processes} | {trials} | {over} | {under} |");
+        let case = format!("{name}, limit {limit}, {tasks} tasks, {processes} processes");
+        for (what, units) in [("too many", over), ("too few", under)] {
+            #[expect(clippy::cast_precision_loss, reason = "a small number")]
+            let figure = Figure::new("quota, exactness", &format!("{case}, {what}"), "units", *units as f64);
+            // Of the peers it is told only where it is not exact.
+            match name.starts_with("ours") {
+                true => figure.goal(Goal::AtMost(0.0)).tell(),
+                false if *units > 0 => figure.tell(),
+                false => {}
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use chancery_benches::Figure;
 use quota::{MemoryQuota, MeteredStore};
 
 use crate::{AMPLE, NOW, TTL, charge, clock};
@@ -69,6 +70,7 @@ pub(crate) fn measure_blocking(name: &str, mut call: impl FnMut()) {
 }
 
 fn print(name: &str, mut means: Vec<f64>) {
+    Figure::median("quota, in memory", name, "ns", &means).tell();
     means.sort_by(f64::total_cmp);
     println!("| {name} | {:.1} | {:.1} |", means[0], means[means.len() / 2]);
 }
