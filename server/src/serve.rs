@@ -378,7 +378,7 @@ impl Ready for Health {
     }
 
     fn failing(&self) -> Vec<String> {
-        let sinks = self.sinks.iter().filter(|sink| sink.is_failing()).map(|sink| sink.name());
+        let sinks = self.sinks.iter().filter(|sink| sink.is_failing()).map(SinkState::name);
         let database = self.recorder.failing().map(|_| "database");
         database.into_iter().chain(sinks).map(|name| format!("audit.{name}")).collect()
     }

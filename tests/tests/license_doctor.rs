@@ -78,7 +78,9 @@ const CASES: &[Case] = &[
     (
         "a secret that is not where its reference says",
         |sound| {
-            sound.deployment.configure("[log]", "[telemetry.otlp]\nendpoint = \"https://a.example\"\nauthorization = \"k8s:otlp/token\"\n\n[log]")
+            let collector =
+                "[telemetry.otlp]\nendpoint = \"https://a.example\"\nauthorization = \"k8s:otlp/token\"";
+            sound.deployment.configure("[log]", &format!("{collector}\n\n[log]"));
         },
         "secrets",
         "`k8s:`",
