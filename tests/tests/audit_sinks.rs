@@ -393,37 +393,6 @@ async fn traces_metrics_and_logs_reach_a_collector_and_nothing_goes_anywhere_els
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_syslog_receiver_that_asks_for_a_certificate_takes_nothing_without_one() {
-    let mut receivers = Receivers::new();
-    receivers.start();
-    let mut quickstart = Quickstart::over(Database::sqlite());
-    assert!(quickstart.stop());
-    let configuration = receivers.configuration();
-    let anonymous = configuration.replace(&receivers.identity(), "# shows nothing");
-    assert_ne!(anonymous, configuration);
-    quickstart.configure("[log]", &format!("{anonymous}\n[log]"));
-    quickstart.start();
-    call(&quickstart, 5).await;
-    until("it is known to fail", async || {
-        measured(&quickstart, "chancery_audit_sink_failing{sink=\"syslog.siem\"}").await == Some(1.0)
-    })
-    .await;
-    assert!(receivers.had("syslog.siem").is_empty());
-    assert!(measured(&quickstart, "chancery_audit_backlog{sink=\"syslog.siem\"}").await > Some(0.0));
-    assert!(quickstart.stop());
-    quickstart.configure("# shows nothing", &receivers.identity());
-    quickstart.start();
-    call(&quickstart, 1).await;
-    assert!(quickstart.stop(), "each sink delivers once more");
-    receivers.cut();
-    let had: BTreeSet<_> =
-        receivers.had("syslog.siem").iter().map(|event| event["eventId"].to_string()).collect();
-    let archived: BTreeSet<_> =
-        receivers.had("json-lines.archive").iter().map(|event| event["eventId"].to_string()).collect();
-    assert!(archived.len() >= 12 && had.is_superset(&archived), "{} of {}", had.len(), archived.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_a_collector_does_not_take_is_lost_and_counted() {
     let mut quickstart = Quickstart::over(Database::sqlite());
     assert!(quickstart.stop());

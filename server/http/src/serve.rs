@@ -208,7 +208,8 @@ impl Guest {
             seat.has_head();
             let mut request = request.map(|incoming| waited_for(incoming, &seat));
             request.extensions_mut().insert(ConnectInfo(peer));
-            let (answer, seat) = (routes.clone().answer(request), Arc::clone(&seat));
+            // Boxed, or every connection would keep room for an answer.
+            let (answer, seat) = (Box::pin(routes.clone().answer(request)), Arc::clone(&seat));
             async move {
                 let answer = answer.await;
                 seat.waits();
