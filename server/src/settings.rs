@@ -8,6 +8,7 @@ use identity::{Allowance, Identity, PasswordSettings, SessionSettings, Settings,
 use kernel::{Line, TenantId};
 use license::RunningLicense;
 use mail::Outbox;
+use sdk::prelude::BoxFuture;
 use setup::{DeliveryState, Facts};
 use signup::Decided;
 use store::StoreError;
@@ -66,7 +67,7 @@ pub(crate) struct Site {
 }
 
 impl setup::Site for Site {
-    fn is_administered(&self) -> setup::BoxFuture<'_, Result<bool, identity::IdentityError>> {
+    fn is_administered(&self) -> BoxFuture<'_, Result<bool, identity::IdentityError>> {
         Box::pin(self.identity.is_administered())
     }
 
@@ -77,7 +78,7 @@ impl setup::Site for Site {
         )
     }
 
-    fn delivery(&self, mail: Uuid) -> setup::BoxFuture<'_, Result<DeliveryState, StoreError>> {
+    fn delivery(&self, mail: Uuid) -> BoxFuture<'_, Result<DeliveryState, StoreError>> {
         Box::pin(async move {
             Ok(match self.outbox.state(mail).await? {
                 Some(mail::State::Pending) => DeliveryState::Queued,

@@ -1,6 +1,7 @@
 //! The tenants, as other modules ask for them without a command.
 
 use kernel::TenantId;
+use sdk::prelude::BoxFuture;
 use store::StoreError;
 use tenancy::{Tenancy, TenancyError, Tenant, TenantStatus};
 
@@ -19,7 +20,7 @@ impl Lookup {
 }
 
 impl identity::Homes for Lookup {
-    fn may_act(&self, tenant: TenantId) -> identity::BoxFuture<'_, Result<bool, StoreError>> {
+    fn may_act(&self, tenant: TenantId) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             Ok(self.find(tenant).await?.is_some_and(|tenant| tenant.status == TenantStatus::Active))
         })
@@ -27,7 +28,7 @@ impl identity::Homes for Lookup {
 }
 
 impl platform::Tenants for Lookup {
-    fn exists(&self, tenant: TenantId) -> platform::BoxFuture<'_, Result<bool, StoreError>> {
+    fn exists(&self, tenant: TenantId) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move { Ok(self.find(tenant).await?.is_some()) })
     }
 }

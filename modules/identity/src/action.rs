@@ -163,29 +163,20 @@ impl Identity {
 
 impl Purpose {
     fn mail(self, post: &Post, to: &str, name: &str, token: &Secret, until: Timestamp) -> Mail {
-        let (host, link) = (post.host(), post.link(ACTIVATION_PAGE, token.expose()));
-        let good_until = until.strftime("%Y-%m-%d %H:%M UTC");
+        macro_rules! text {
+            ($file:literal) => {
+                format!(
+                    include_str!($file),
+                    host = post.host(),
+                    name = name,
+                    link = post.link(ACTIVATION_PAGE, token.expose()),
+                    until = until.strftime("%Y-%m-%d %H:%M UTC")
+                )
+            };
+        }
         let (subject, text) = match self {
-            Self::Activation => (
-                "Set your password",
-                format!(
-                    include_str!("../mails/activation.txt"),
-                    host = host,
-                    name = name,
-                    link = link,
-                    until = good_until
-                ),
-            ),
-            Self::PasswordReset => (
-                "Set another password",
-                format!(
-                    include_str!("../mails/password.txt"),
-                    host = host,
-                    name = name,
-                    link = link,
-                    until = good_until
-                ),
-            ),
+            Self::Activation => ("Set your password", text!("../mails/activation.txt")),
+            Self::PasswordReset => ("Set another password", text!("../mails/password.txt")),
         };
         Mail { to: to.to_owned(), subject: subject.to_owned(), text: text.into(), until }
     }

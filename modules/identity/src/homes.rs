@@ -1,11 +1,8 @@
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use sdk::prelude::*;
 
 use crate::{Identity, IdentityError};
-
-/// What a port of this module answers.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Knows the tenants that operators belong to.
 pub trait Homes: Send + Sync + 'static {

@@ -43,7 +43,7 @@ use crate::{
 };
 
 pub use action::{ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, Purpose};
-pub use homes::{BoxFuture, Homes};
+pub use homes::Homes;
 pub use operator::{Operator, OperatorStatus};
 pub use passwords::PasswordParametersError;
 pub use role::{Permissions, Role};

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use chancery_identity::{
-    Allowance, BoxFuture, Credential, Delivery, DeliveryMethod, GivenAction, Homes, Identity, IdentityError,
-    MIGRATIONS, OPERATORS_READ, OPERATORS_WRITE, OperatorStatus, PasswordSettings, Permissions, Purpose,
-    Role, Secret, SessionSettings, Settings, SignedIn, ThrottleSettings,
+    Allowance, Credential, Delivery, DeliveryMethod, GivenAction, Homes, Identity, IdentityError, MIGRATIONS,
+    OPERATORS_READ, OPERATORS_WRITE, OperatorStatus, PasswordSettings, Permissions, Purpose, Role, Secret,
+    SessionSettings, Settings, SignedIn, ThrottleSettings,
     actions::{complete::CompleteAction, create::CreateAction, resolve::ResolveAction},
     csrf_token,
     operators::{

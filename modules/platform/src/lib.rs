@@ -31,7 +31,7 @@ use sdk::prelude::*;
 pub use gap_log::GapLog;
 pub use handed_on::{HandedOn, HandedOnError};
 pub use onboarding::availability::Onboarding;
-pub use tenants::{BoxFuture, Tenants};
+pub use tenants::Tenants;
 pub use terms::{ProductTerms, Terms, TermsError};
 
 sdk::catalog!("../catalog.toml");

@@ -1,11 +1,6 @@
-use std::pin::Pin;
-
 use sdk::prelude::*;
 
 use crate::{Platform, PlatformError};
-
-/// What a port of this module answers.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Knows the tenants. It is no command: what a tenant may hold is written down without a license to look at tenants, and
 /// the audit tells of one call.

@@ -114,7 +114,7 @@ type Reach = Arc<OnceLock<Parts>>;
 struct Everybody;
 
 impl platform::Tenants for Everybody {
-    fn exists(&self, tenant: TenantId) -> platform::BoxFuture<'_, Result<bool, StoreError>> {
+    fn exists(&self, tenant: TenantId) -> sdk::prelude::BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move { Ok(tenant != TenantId(Uuid::nil())) })
     }
 }

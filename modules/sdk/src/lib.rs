@@ -58,6 +58,7 @@ pub mod prelude {
         catalog::CatalogSlice,
         descriptor::{EntitlementKey, FeatureKey, Quota, ShapePredicate},
     };
+    pub use futures_util::future::BoxFuture;
     pub use kernel::{
         Ambient, Category, Command, CommandId, Cx, Guard, Handle, Input, Line, Module, Principal, Problem,
         Refusal, TenantId,

@@ -1,7 +1,8 @@
 //! Mail that a module's work causes.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use kernel::Ambient;
 use secrecy::SecretString;
@@ -23,7 +24,7 @@ pub struct Mail {
 }
 
 /// The id of a mail that was taken, once it is.
-pub type Taken<'a> = Pin<Box<dyn Future<Output = Result<Uuid, StoreError>> + Send + 'a>>;
+pub type Taken<'a> = BoxFuture<'a, Result<Uuid, StoreError>>;
 
 /// Takes mail that is to be sent if, and only if, a unit of work is committed.
 pub trait Mailer: Send + Sync + 'static {

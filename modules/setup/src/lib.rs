@@ -16,7 +16,6 @@ mod activation;
 
 use std::{
     fmt,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -43,9 +42,6 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     name: "setup gate",
     sql: include_str!("../migrations/20261124_000100_gate.sql"),
 }];
-
-/// A future whose type is known only to itself.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What setup has to know of the deployment.
 pub trait Site: Send + Sync + 'static {

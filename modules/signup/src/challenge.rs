@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use crate::{BoxFuture, Confidential, Signup, SignupError};
+use sdk::prelude::BoxFuture;
+
+use crate::{Confidential, Signup, SignupError};
 
 /// Tells people from programs. There is no default: without one every request is refused (semantics 7.5).
 pub trait VerifyChallenge: Send + Sync + 'static {

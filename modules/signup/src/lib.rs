@@ -25,7 +25,7 @@ mod token;
 mod upkeep;
 mod wanted;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use sdk::{mail::Post, prelude::*, store::sqlx};
 use secrecy::SecretString;
@@ -50,9 +50,6 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
     name: "signup",
     sql: include_str!("../migrations/20261124_000700_signup.sql"),
 }];
-
-/// A future whose type is known only to itself.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the module stands on. Nothing here has a default.
 pub struct Parts {

@@ -1,12 +1,12 @@
 use std::{fmt, time::Duration};
 
 use reqwest::{Client, Response, redirect};
-use sdk::secrets::Secret;
+use sdk::{prelude::BoxFuture, secrets::Secret};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::Url;
 
-use crate::{BoxFuture, ChallengeError, VerifyChallenge};
+use crate::{ChallengeError, VerifyChallenge};
 
 /// More than any answer needs.
 const MAX_ANSWER: usize = 64 * 1024;

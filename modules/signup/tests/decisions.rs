@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use chancery_signup::{
-    BoxFuture, ChallengeError, Confidential, Decided, MIGRATIONS, Parts, Policy, SELF_SIGNUP, SIGNUPS_READ,
+    ChallengeError, Confidential, Decided, MIGRATIONS, Parts, Policy, SELF_SIGNUP, SIGNUPS_READ,
     SIGNUPS_WRITE, Settings, Signup, SignupError, SignupStatus, VerifyChallenge,
     requests::{
         SignupOutcome, approve::ApproveSignup, confirm::ConfirmSignup, list_pending::ListPending,

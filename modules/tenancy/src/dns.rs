@@ -1,6 +1,6 @@
 //! Who is asked for the TXT records that prove a domain.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use hickory_resolver::{
     Resolver,
@@ -8,9 +8,7 @@ use hickory_resolver::{
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::RData,
 };
-
-/// A future whose type is known only to itself.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use sdk::prelude::BoxFuture;
 
 /// Nobody answered.
 #[derive(Debug, thiserror::Error)]

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use sdk::prelude::*;
 
 pub use counts::{TenantCount, cardinality_providers};
-pub use dns::{BoxFuture, Dns, LookupFailed, LookupTxt};
+pub use dns::{Dns, LookupFailed, LookupTxt};
 pub use domain::{Challenge, DomainError, DomainKind, DomainName, TenantDomain};
 pub use error::TenancyError;
 pub use policy::{BootstrapOnly, ONBOARDING, ToggledOnboarding};

@@ -45,14 +45,12 @@ impl JsonSchema for Address {
     }
 }
 
-/// Whether somebody wrote a password into an address: before its host, or as a parameter.
+/// Whether somebody wrote a password into an address: before its host, or as a parameter. Of one that cannot be read, any user
+/// is taken to have one.
 fn holds_password(text: &str) -> bool {
-    let (before, parameters) = text.split_once('?').unwrap_or((text, ""));
-    let authority = before.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
-    let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
-    let named = parameters.split(['&', '#']).filter_map(|parameter| parameter.split_once('='));
-    user.is_some_and(|user| user.contains(':'))
-        || named.into_iter().any(|(name, _)| name.to_ascii_lowercase().ends_with("password"))
+    let Ok(url) = Url::parse(text) else { return text.contains('@') };
+    url.password().is_some()
+        || url.query_pairs().any(|(name, _)| name.to_ascii_lowercase().ends_with("password"))
 }
 
 /// An address in which nothing is kept secret.

@@ -174,10 +174,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some((application, subtype)) = media_type.split_at_checked(b"application/".len()) else {
         return false;
     };
-    let suffix = subtype.split_at_checked(subtype.len().wrapping_sub(b"+json".len()));
-    application.eq_ignore_ascii_case(b"application/")
-        && (subtype.eq_ignore_ascii_case(b"json")
-            || suffix.is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case(b"+json")))
+    let suffix = subtype.rsplit(|byte| *byte == b'+').next().unwrap_or_default();
+    application.eq_ignore_ascii_case(b"application/") && suffix.eq_ignore_ascii_case(b"json")
 }
 
 fn invalid(path: &str, message: String) -> Failure {

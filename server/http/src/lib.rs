@@ -45,7 +45,7 @@ mod status;
 mod tls;
 mod wire;
 
-use std::{fmt, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use kernel::{Ambient, Bus, CommandId, Principal, TenantId};
 
@@ -94,8 +94,7 @@ pub struct Limits {
     pub request_timeout: Duration,
 }
 
-/// A future whose type is known only to itself.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use futures_util::future::BoxFuture;
 
 /// What was asked does not answer at the moment. Whoever makes this has logged why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -59,7 +59,8 @@ impl Routes {
         Self { router: self.router.merge(pages), ..self }
     }
 
-    /// The call of a command by its id is the hot path: it goes by the router, which for one known prefix only costs.
+    /// The call of a command by its id is the hot path, and does not go through the router: for one known prefix that costs
+    /// more than it finds out.
     pub(crate) async fn answer(mut self, request: Request) -> Result<Response, Infallible> {
         let id = request.uri().path().strip_prefix(COMMANDS).and_then(|rest| rest.strip_prefix('/'));
         let called = id.filter(|_| request.method() == HttpMethod::POST);
