@@ -1,14 +1,23 @@
 //! Requests per second over HTTP: a bare axum handler, and commands behind the whole column, in turns.
 //!
-//! The client is a loop over raw sockets, so that as little as possible of the two is its own work. It has a thread of
-//! its own, and so has the server, the audit task included.
+//! The client is `wrk`, with one thread. Both servers share another, the audit task included.
 
 #[expect(dead_code, reason = "the other benches call without HTTP")]
 mod cases;
+#[expect(dead_code, reason = "the client keeps the time")]
 #[path = "../machine.rs"]
 mod machine;
 
-use std::{fmt, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    fmt,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use axum::{Json, Router, routing::post};
 use chancery_benches::{Figure, Goal};
@@ -18,26 +27,21 @@ use http_api::{
 };
 use kernel::{Ambient, CommandId, Principal, TenantId};
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    runtime::Builder,
-    time::timeout,
-};
+use tokio::{net::TcpListener, runtime::Builder};
 
-use machine::{clock, introduce};
+use machine::introduce;
 
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: &str = "32";
 const ROUNDS: usize = 9;
-const ROUND: Duration = Duration::from_millis(700);
+const ROUND: &str = "1s";
+const BODY: &str = r#"{"number":7}"#;
 /// What a command must reach of the bare handler's requests per second.
 const GOAL: f64 = 0.85;
 
 fn main() {
     introduce();
     println!(
-        "Requests per second over {CONNECTIONS} connections: median of {ROUNDS} rounds of {} ms, in turns.\n",
-        ROUND.as_millis()
+        "Requests per second over {CONNECTIONS} connections: median of {ROUNDS} rounds of {ROUND}, in turns.\n"
     );
     let [bare, column] = serve();
     let cases = [
@@ -47,10 +51,19 @@ fn main() {
         ("column, licensed, metered in memory", column, "/api/commands/counter.numbers.metered"),
     ];
     let mut rates = vec![Vec::with_capacity(ROUNDS); cases.len()];
-    let client = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut script = tempfile::NamedTempFile::new().expect("a file");
+    write!(
+        script,
+        "wrk.method = 'POST'\nwrk.body = '{BODY}'\nwrk.headers['content-type'] = 'application/json'\n\
+         wrk.headers['authorization'] = 'Bearer bench'\n"
+    )
+    .expect("a file");
+    for (_, address, path) in cases {
+        check(address, path);
+    }
     for _ in 0..ROUNDS {
         for ((_, address, path), rates) in cases.iter().zip(&mut rates) {
-            rates.push(client.block_on(round(*address, path)));
+            rates.push(round(*address, path, script.path()));
         }
     }
     let mut reference = f64::NAN;
@@ -181,58 +194,35 @@ impl Measure for Nothing {
     }
 }
 
-/// Requests per second.
-async fn round(address: SocketAddr, path: &str) -> f64 {
-    let request: Arc<[u8]> = format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer bench\r\n\
-         content-type: application/json\r\ncontent-length: 12\r\n\r\n{{\"number\":7}}"
+/// One answer, as it must be before anything is counted.
+fn check(address: SocketAddr, path: &str) {
+    let mut socket = TcpStream::connect(address).expect("it listens");
+    let length = BODY.len();
+    write!(
+        socket,
+        "POST {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\nauthorization: Bearer bench\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{BODY}"
     )
-    .into_bytes()
-    .into();
-    let connected: Vec<_> =
-        (0..CONNECTIONS).map(|_| tokio::spawn(connect(address, Arc::clone(&request)))).collect();
-    let mut calling = Vec::with_capacity(CONNECTIONS);
-    for connection in connected {
-        calling.push(connection.await.expect("a connection"));
-    }
-    let start = clock();
-    let calling: Vec<_> = calling
-        .into_iter()
-        .map(|(socket, length)| tokio::spawn(call(socket, length, Arc::clone(&request))))
-        .collect();
-    let mut answered = 0.0;
-    for caller in calling {
-        answered += caller.await.expect("every request is answered");
-    }
-    answered / start.elapsed().as_secs_f64()
+    .expect("it takes requests");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n8"), "{path}: {answer}");
 }
 
-/// A connection, and the length of its answers, which is always the same.
-async fn connect(address: SocketAddr, request: Arc<[u8]>) -> (TcpStream, usize) {
-    let mut socket = TcpStream::connect(address).await.expect("it listens");
-    socket.set_nodelay(true).expect("a socket");
-    socket.write_all(&request).await.expect("it takes requests");
-    let mut answer = vec![0; 4096];
-    let mut length = 0;
-    while !answer[..length].ends_with(b"\r\n\r\n8") {
-        let read = socket.read(&mut answer[length..]).await.expect("it answers");
-        assert!(read > 0, "{}", String::from_utf8_lossy(&answer[..length]));
-        length += read;
-    }
-    assert!(answer.starts_with(b"HTTP/1.1 200 "));
-    (socket, length)
-}
-
-async fn call(mut socket: TcpStream, length: usize, request: Arc<[u8]>) -> f64 {
-    let (mut answer, mut answered) = (vec![0; length], 0.0);
-    let calls = async {
-        loop {
-            socket.write_all(&request).await.expect("it takes requests");
-            socket.read_exact(&mut answer).await.expect("it answers");
-            assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"\r\n\r\n8"));
-            answered += 1.0;
-        }
-    };
-    drop(timeout(ROUND, calls).await);
-    answered
+/// Requests per second, as `wrk` counts them.
+fn round(address: SocketAddr, path: &str, script: &Path) -> f64 {
+    let output = Command::new("wrk")
+        .args(["--threads", "1", "--connections", CONNECTIONS, "--duration", ROUND, "--script"])
+        .arg(script)
+        .arg(format!("http://{address}{path}"))
+        .output()
+        .expect("`wrk` is not installed");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && !text.contains("Non-2xx") && !text.contains("Socket errors"),
+        "{path}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("its rate");
+    rate.trim().parse().expect("a number")
 }
