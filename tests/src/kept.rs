@@ -42,6 +42,7 @@ fn schemas() -> PathBuf {
 ///
 /// When it cannot be read or written.
 pub async fn keep(mut deployment: Quickstart, config: &str, engine: &str, step: i64) -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "what comes after it is not kept, by any clock")]
     let until = jiff::Timestamp::now().to_string();
     let held = json!({ "until": until, "held": held(&deployment, &until).await });
     assert!(deployment.stop(), "it ends well");

@@ -307,7 +307,7 @@ impl Goal {
 fn judge(rows: &[Row]) -> [Goal; 6] {
     let third = rows.len() / 3;
     let (first, later, last) = (&rows[..third], &rows[third..], &rows[rows.len() - third..]);
-    let least = |rows: &[Row], of: fn(&Row) -> f64| rows.iter().map(of).fold(f64::INFINITY, f64::min);
+    let lowest = |rows: &[Row], of: fn(&Row) -> f64| rows.iter().map(of).fold(f64::INFINITY, f64::min);
     let goal = |what, measured, most| Goal { what, measured, most };
     let p99: fn(&Row) -> f64 = |row| row.p99;
     let lag: fn(&Row) -> f64 = |row| row.audit_lag;
@@ -323,7 +323,7 @@ fn judge(rows: &[Row]) -> [Goal; 6] {
             1.25,
         ),
         goal("audit lag: last third to first, median, times", median(last, lag) / median(first, lag), 2.0),
-        goal("audit backlog: least of the last third, events", least(last, backlog), 100.0),
+        goal("audit backlog: least of the last third, events", lowest(last, backlog), 100.0),
         goal(
             "calls that were not answered as they should be",
             rows.iter().map(|row| row.unexpected as f64).sum(),
