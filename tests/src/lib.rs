@@ -1,6 +1,7 @@
 //! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
 
 mod fresh;
+mod kept;
 mod mail;
 mod vendor;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use fresh::Fresh;
+pub use kept::{keep, kept, then_and_now};
 pub use mail::{ChallengeService, MailServer};
 pub use vendor::{Vendor, Wanted, generous, under};
 

@@ -59,9 +59,18 @@ impl Vendor {
     ///
     /// When the authorities cannot be made.
     pub fn open() -> Self {
+        Self::lasting(1_095)
+    }
+
+    /// A new one, whose certificates are valid for so many days.
+    ///
+    /// # Panics
+    ///
+    /// When the authorities cannot be made.
+    pub fn lasting(days: u32) -> Self {
         let vendor = Self { desk: tempfile::tempdir().expect("a temporary folder") };
-        vendor.run("ca init --dir pki --name Root");
-        vendor.run("ca signer --dir pki --name Signer");
+        vendor.run(&format!("ca init --dir pki --name Root --valid-days {}", days + 1));
+        vendor.run(&format!("ca signer --dir pki --name Signer --valid-days {days}"));
         vendor
     }
 
