@@ -1,7 +1,9 @@
 //! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
 
+mod database;
 mod fresh;
 mod mail;
+mod people;
 mod vendor;
 
 use std::{
@@ -18,8 +20,10 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use database::{change, everything, text_of};
 pub use fresh::Fresh;
 pub use mail::{ChallengeService, MailServer};
+pub use people::{PASSWORD, code, complete, in_session, nobody, operator, sign_in};
 pub use vendor::{Vendor, Wanted, generous, under};
 
 /// The folder of the programs, built like the tests themselves.
