@@ -260,6 +260,7 @@ pub(crate) async fn assemble(
     let ground = crate::signup::Ground {
         store: store.clone(),
         line: line.clone(),
+        identity: identity.clone(),
         application,
         post,
         key: sealing::state_key(&sources),

@@ -14,6 +14,7 @@ pub mod tokens;
 pub mod totp;
 
 mod action;
+mod administrator;
 mod codes;
 mod homes;
 mod operator;
@@ -42,6 +43,7 @@ use crate::{
 };
 
 pub use action::{ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, Purpose};
+pub use administrator::InvitedAdministrator;
 pub use homes::Homes;
 pub use operator::{Operator, OperatorStatus};
 pub use passwords::PasswordParametersError;
