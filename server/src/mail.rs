@@ -11,11 +11,12 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 use sdk::mail::Post;
+use secrets::Keeping;
 use store::Store;
 
 /// The outbox, with the server that the configuration names.
-pub(crate) fn outbox(config: &Config, store: Store) -> anyhow::Result<Outbox> {
-    Ok(Outbox::new(store, server(config)?))
+pub(crate) fn outbox(config: &Config, store: Store, keeping: Keeping) -> anyhow::Result<Outbox> {
+    Ok(Outbox::new(store, server(config)?, keeping))
 }
 
 /// The way to people, where there is a server to send by and an address for them to come to.

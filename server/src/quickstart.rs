@@ -256,7 +256,8 @@ async fn demo_tenant(assembly: &Assembly) -> anyhow::Result<Option<TenantId>> {
         return Ok(Some(demo.id));
     }
     let name = Some(Text::try_from("Demo".to_owned())?);
-    let wanted = RegisterTenant { slug, name, parent_tenant_id: None, source: Source::Bootstrap };
+    let wanted =
+        RegisterTenant { tenant_id: None, slug, name, parent_tenant_id: None, source: Source::Bootstrap };
     match assembly.bus.dispatch(system(assembly), wanted).await {
         Ok(demo) => Ok(Some(demo.id)),
         Err(Fault::Failed(tenancy::TenancyError::Refused(refusal))) => {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use audit::{AuditLog, Seal};
 use envelope::StateKey;
-use identity::Safe;
 use license::Sources;
+use secrets::{Keeping, Safe};
 use store::Store;
 
 /// The audit log, sealed under a key that only this deployment has. Without a recipient key there is none, and the log says
@@ -23,9 +23,9 @@ pub(crate) fn seal(sources: &Sources) -> Option<impl Seal + use<>> {
     state_key(sources).map(DeploymentSeal)
 }
 
-/// Where secrets of second factors are kept.
-pub(crate) fn safe(sources: Sources) -> Arc<dyn Safe> {
-    Arc::new(DeploymentSafe(sources))
+/// How secrets are kept that must be read again: those of second factors, and the texts of mails.
+pub(crate) fn keeping(sources: Sources) -> Keeping {
+    Keeping::within(Some(Arc::new(DeploymentSafe(sources))))
 }
 
 /// That key.
@@ -47,7 +47,7 @@ impl Seal for DeploymentSeal {
     }
 }
 
-/// The deployment's own key, as the port of operators wants it. It is looked for each time: the first request for a
+/// The deployment's own key, as whoever keeps secrets wants it. It is looked for each time: the first request for a
 /// license makes it.
 struct DeploymentSafe(Sources);
 
@@ -55,7 +55,7 @@ impl Safe for DeploymentSafe {
     fn seal(&self, label: &str, content: &[u8]) -> Option<String> {
         let key = state_key(&self.0);
         if key.is_none() {
-            tracing::warn!("there is no recipient key: the secret of a second factor is kept unencrypted");
+            tracing::warn!("there is no recipient key: a secret is kept unencrypted");
         }
         key.map(|key| key.seal(label, content))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use config::{Config, ConfigError, SignupPolicy};
 use envelope::StateKey;
+use identity::Identity;
 use jiff::SignedDuration;
 use kernel::{Ambient, Line, TenantId};
 use mail::Outbox;
@@ -23,6 +24,7 @@ use crate::mail::refused;
 pub(crate) struct Ground {
     pub(crate) store: Store,
     pub(crate) line: Line,
+    pub(crate) identity: Identity,
     pub(crate) application: TenantId,
     pub(crate) post: Option<Post>,
     pub(crate) key: Option<StateKey>,
@@ -36,6 +38,7 @@ pub(crate) fn signup(config: &Config, ground: Ground, ambient: &Ambient) -> anyh
     Ok(Signup::new(Parts {
         store: ground.store,
         line: ground.line,
+        identity: ground.identity,
         application: ground.application,
         settings: Settings {
             platform: policy(&wanted.platform),

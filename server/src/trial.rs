@@ -73,8 +73,8 @@ pub(crate) fn cautions(config: &Config) -> Vec<String> {
         ),
         (
             config.license.recipient.is_none(),
-            "`license.recipient` is not stated: no sealed license opens, second factors are kept unencrypted, and the audit \
-             log is not sealed",
+            "`license.recipient` is not stated: no sealed license opens, second factors and the texts of mails are kept \
+             unencrypted, and the audit log is not sealed",
         ),
         (
             production && !config.license.command_enforcement.enabled,

@@ -237,8 +237,8 @@ pub(crate) async fn assemble(
     let gap_log = GapLog::new(store.clone(), Arc::clone(&deciding));
     let sources = license_sources(config, deciding.catalog())?;
     let log = sealing::audit_log(store.clone(), &sources);
-    let safe = sealing::safe(sources.clone());
-    let outbox = crate::mail::outbox(config, store.clone())?;
+    let keeping = sealing::keeping(sources.clone());
+    let outbox = crate::mail::outbox(config, store.clone(), keeping.clone())?;
     let post = crate::mail::post(config, &outbox);
     let tenants = Arc::new(Lookup(tenancy.clone()));
     let identity = Identity::new(
@@ -247,7 +247,7 @@ pub(crate) async fn assemble(
         Arc::clone(&tenants) as _,
         permissions(&registry),
         settings::identity(config),
-        Some(safe),
+        keeping,
     )
     .context("`identity.password`")?
     .with_post(post.clone());
@@ -260,6 +260,7 @@ pub(crate) async fn assemble(
     let ground = crate::signup::Ground {
         store: store.clone(),
         line: line.clone(),
+        identity: identity.clone(),
         application,
         post,
         key: sealing::state_key(&sources),

@@ -1,12 +1,12 @@
 //! A deployment that nobody has set up: a configuration, a database, a server.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Server, answer, serving};
+use crate::{Server, answer, complete, in_session, nobody, serving, sign_in};
 
 /// Such a deployment, serving. It is stopped when dropped.
 pub struct Fresh {
@@ -84,8 +84,7 @@ root-ca-bundle-path = "roots.pem"
 
     /// A request by nobody.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.url());
-        reqwest::Client::new().request(method, url).timeout(Duration::from_secs(30))
+        nobody(self.url(), method, path)
     }
 
     /// A request by nobody, answered.
@@ -100,8 +99,7 @@ root-ca-bundle-path = "roots.pem"
         let (status, made) = self.send(Method::POST, "/api/platform/setup/v1/bootstrap", wanted).await;
         assert_eq!(status, StatusCode::OK, "{made}");
         let token = Self::token(&made["activation"]["manualActivationLink"]);
-        let completion = json!({ "token": token, "password": password });
-        let (status, done) = self.send(Method::POST, "/api/account-actions/v1/complete", completion).await;
+        let (status, done) = complete(self.url(), &token, password).await;
         assert_eq!(status, StatusCode::OK, "{done}");
     }
 
@@ -113,17 +111,11 @@ root-ca-bundle-path = "roots.pem"
 
     /// Signs in. Answers the session.
     pub async fn sign_in(&self, name: &str, password: &str) -> Value {
-        let wanted = json!({ "name": name, "password": password });
-        let (status, session) = self.send(Method::POST, "/api/identity/v1/sessions", wanted).await;
-        assert_eq!(status, StatusCode::OK, "{session}");
-        session
+        sign_in(self.url(), name, password).await
     }
 
     /// A request in a session, as a browser makes it.
     pub fn in_session(&self, session: &Value, method: Method, path: &str) -> RequestBuilder {
-        let text = |name: &str| session[name].as_str().expect("a text").to_owned();
-        self.request(method, path)
-            .header("cookie", format!("__Host-chancery-session={}", text("sessionToken")))
-            .header("x-csrf-token", text("csrfToken"))
+        in_session(self.url(), session, method, path)
     }
 }

@@ -1,8 +1,10 @@
 //! What the acceptance tests share: the real program, started as a process, called as anybody calls it.
 
+mod database;
 mod fresh;
 mod kept;
 mod mail;
+mod people;
 mod vendor;
 
 use std::{
@@ -19,9 +21,11 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use database::{change, everything, text_of};
 pub use fresh::Fresh;
 pub use kept::{keep, kept, then_and_now};
 pub use mail::{ChallengeService, MailServer};
+pub use people::{PASSWORD, code, complete, in_session, nobody, operator, sign_in};
 pub use vendor::{Vendor, Wanted, generous, under};
 
 /// The folder of the programs, built like the tests themselves.

@@ -46,7 +46,8 @@ const TABLE: &[(&str, May)] = &[
     // Modules know the SDK. The platform module is the face of enforcement and audit, so it sees them too.
     ("health", Know(&["sdk"])),
     ("identity", Know(&["sdk"])),
-    ("signup", Know(&["sdk"])),
+    // Whoever signs up administers the tenant: an operator, invited with the work that says it is registered.
+    ("signup", Know(&["sdk", "identity"])),
     // It counts its tenants for the quotas that are sold over them.
     ("tenancy", Know(&["sdk", "quota"])),
     ("platform", Know(&["sdk", "pipeline", "resolver", "license", "quota", "audit"])),

@@ -4,45 +4,12 @@
 
 use std::{fs, path::Path};
 
-use chancery_acceptance::{Quickstart, Vendor, Wanted, answer, text};
+use chancery_acceptance::{Quickstart, Vendor, Wanted, answer, everything, text};
 use kit::Database;
 use reqwest::Method;
 use serde_json::json;
-use store::{
-    Engine, Options, Store,
-    sqlx::{self, AssertSqlSafe},
-};
 
 const LICENSE: &str = "/api/platform/admin/v1/application/license";
-
-/// Every row of every table as text, by table.
-async fn everything(url: &str) -> Vec<(String, String)> {
-    let store = Store::open(url, Options::default()).await.unwrap();
-    let tables = match store.engine() {
-        Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
-        Engine::Postgres => "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public'",
-    };
-    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(store.reader()).await.unwrap();
-    let mut rows = Vec::new();
-    for table in tables {
-        let row = match store.engine() {
-            Engine::Postgres => "CAST(t AS TEXT)".to_owned(),
-            Engine::Sqlite => {
-                let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-                let columns: Vec<String> =
-                    sqlx::query_scalar(AssertSqlSafe(columns)).fetch_all(store.reader()).await.unwrap();
-                let quoted: Vec<_> = columns.iter().map(|name| format!("quote(\"{name}\")")).collect();
-                quoted.join(" || ' ' || ")
-            }
-        };
-        let sql = format!("SELECT {row} FROM \"{table}\" t");
-        let found: Vec<String> =
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(store.reader()).await.unwrap();
-        rows.extend(found.into_iter().map(|row| (table.clone(), row)));
-    }
-    store.close().await;
-    rows
-}
 
 /// Texts that give it away, from all over a token.
 fn canaries(token: &str) -> Vec<String> {

@@ -2,11 +2,12 @@
 
 use std::{fs, process::Command, sync::Arc, time::Duration};
 
-use chancery_acceptance::MailServer;
+use chancery_acceptance::{MailServer, change};
+use envelope::StateKey;
 use jiff::{SignedDuration, Timestamp};
 use kernel::Ambient;
 use mail::{Mail, Outbox, Security, Smtp, SmtpError, SmtpSettings, State};
-use secrets::{Mounted, Secret};
+use secrets::{Keeping, Mounted, Safe, Secret};
 use serde_json::json;
 use store::{Cause, Options, Store, sqlx};
 use tokio::task::JoinHandle;
@@ -38,8 +39,26 @@ async fn store(url: &str) -> Store {
     store
 }
 
+/// The deployment's own key, as the server derives it.
+struct Key(StateKey);
+
+impl Safe for Key {
+    fn seal(&self, label: &str, content: &[u8]) -> Option<String> {
+        Some(self.0.seal(label, content))
+    }
+
+    fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>> {
+        self.0.open(label, sealed)
+    }
+}
+
+fn sealing(store: &Store, settings: SmtpSettings, secret: &str) -> Outbox {
+    let keeping = Keeping::within(Some(Arc::new(Key(StateKey::from_secret(secret.as_bytes())))));
+    Outbox::new(store.clone(), Some(Smtp::new(settings).unwrap()), keeping)
+}
+
 fn outbox(store: &Store, settings: SmtpSettings) -> Outbox {
-    Outbox::new(store.clone(), Some(Smtp::new(settings).unwrap()))
+    sealing(store, settings, "the recipient key")
 }
 
 fn delivering(outbox: &Outbox) -> JoinHandle<()> {
@@ -94,7 +113,8 @@ kit::on_both_engines! {
         outbox.enqueue(&mut undone, &Ambient::system(), &never).await.unwrap();
         drop(undone);
         let id = put(&outbox, &store, &mail_to("jo@example.com", in_an_hour())).await;
-        assert!(texts(&store).await.contains(SECRET));
+        let kept = texts(&store).await;
+        assert!(kept.contains("sealed:") && !kept.contains(SECRET), "{kept}");
 
         let loops = delivering(&outbox);
         let mail = server.next();
@@ -130,6 +150,29 @@ kit::on_both_engines! {
             .unwrap();
         assert!(attempts >= 2, "{attempts}");
         assert_eq!(texts(&store).await, "");
+        loops.abort();
+    }
+
+    async fn a_text_is_sent_to_nobody_but_the_address_it_was_written_to_and_under_its_own_key(url: &str) {
+        let (server, store) = (MailServer::start(), store(url).await);
+        let outbox = outbox(&store, settings(server.port()));
+        let redirected = put(&outbox, &store, &mail_to("jo@example.com", in_an_hour())).await;
+        change(url, "UPDATE mail_outbox SET recipient = 'mallory@example.com'").await;
+        let after = put(&outbox, &store, &mail_to("al@example.com", in_an_hour())).await;
+        let loops = delivering(&outbox);
+        assert_eq!(server.next()["to"], json!(["al@example.com"]), "what cannot be read holds up nothing");
+        becomes(&outbox, after, State::Sent).await;
+        assert!(outbox.is_healthy(), "the mail server is not to blame");
+        loops.abort();
+
+        change(url, "UPDATE mail_outbox SET recipient = 'jo@example.com', due_at = 0").await;
+        let loops = delivering(&sealing(&store, settings(server.port()), "another key"));
+        assert!(server.is_quiet_for(Duration::from_secs(2)));
+        loops.abort();
+        change(url, "UPDATE mail_outbox SET due_at = 0").await;
+        let loops = delivering(&outbox);
+        assert_eq!(server.next()["to"], json!(["jo@example.com"]));
+        becomes(&outbox, redirected, State::Sent).await;
         loops.abort();
     }
 

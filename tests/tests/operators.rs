@@ -1,16 +1,10 @@
 //! Operators over HTTP, on both engines: cookies, forged requests, and every way of being somebody else.
 
-use chancery_acceptance::{Fresh, answer};
+use chancery_acceptance::{Fresh, PASSWORD, answer, change, code, text_of};
 use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use store::{Cause, Options, Store, sqlx};
-
-const PASSWORD: &str = "correct horse battery";
-
-fn code(answered: &(StatusCode, Value)) -> (u16, &str) {
-    (answered.0.as_u16(), answered.1["error"]["code"].as_str().unwrap_or_default())
-}
 
 async fn set_up(database: Database, more: &str) -> (Fresh, Value) {
     let fresh = Fresh::over(database, more);
@@ -21,14 +15,8 @@ async fn set_up(database: Database, more: &str) -> (Fresh, Value) {
 
 /// An operator with a password, invited by the administrator.
 async fn operator(fresh: &Fresh, admin: &Value, wanted: Value) -> Value {
-    let name = wanted["name"].as_str().unwrap().to_owned();
-    let inviting = fresh.in_session(admin, Method::POST, "/api/identity/v1/operators").json(&wanted);
-    let (status, invited) = answer(inviting).await;
-    assert_eq!(status, StatusCode::OK, "{invited}");
-    let completion = json!({ "token": invited["activation"]["token"], "password": PASSWORD });
-    let (status, done) = fresh.send(Method::POST, "/api/account-actions/v1/complete", completion).await;
-    assert_eq!(status, StatusCode::OK, "{done}");
-    fresh.sign_in(&name, PASSWORD).await
+    let inviting = fresh.in_session(admin, Method::POST, "/api/identity/v1/operators");
+    chancery_acceptance::operator(fresh.url(), inviting, wanted).await
 }
 
 /// Tenants that were registered when there was a license.
@@ -158,16 +146,16 @@ async fn a_tenant_that_is_suspended_or_gone_lets_nobody_in_until_it_is_back(data
         let body = json!({ "name": "anna", "password": PASSWORD });
         fresh.send(Method::POST, "/api/identity/v1/sessions", body)
     };
-    for (change, refusal) in [
+    for (statement, refusal) in [
         ("UPDATE tenancy_tenant SET status = 'SUSPENDED' WHERE slug = 'ta'", "tenant_suspended"),
         ("UPDATE tenancy_tenant SET deleted_at = 1 WHERE slug = 'ta'", "tenant_gone"),
     ] {
-        write(fresh.database(), change).await;
+        change(fresh.database(), statement).await;
         assert_eq!(code(&answer(fresh.in_session(&anna, Method::GET, me)).await), (403, refusal));
         let with = fresh.request(Method::GET, me).bearer_auth(&script);
         assert_eq!(code(&answer(with).await), (403, refusal));
         assert_eq!(code(&sign_in().await), (401, "invalid_credentials"), "{refusal}");
-        write(
+        change(
             fresh.database(),
             "UPDATE tenancy_tenant SET status = 'ACTIVE', deleted_at = NULL WHERE slug = 'ta'",
         )
@@ -176,14 +164,6 @@ async fn a_tenant_that_is_suspended_or_gone_lets_nobody_in_until_it_is_back(data
         assert_eq!(answer(fresh.request(Method::GET, me).bearer_auth(&script)).await.0, StatusCode::OK);
         assert_eq!(sign_in().await.0, StatusCode::OK);
     }
-}
-
-async fn write(database: &str, statement: &'static str) {
-    let store = Store::open(database, Options::default()).await.unwrap();
-    let mut work = store.begin().await.unwrap();
-    sqlx::query(statement).execute(&mut *work).await.unwrap();
-    work.commit(store::Cause::Upkeep).await.unwrap();
-    store.close().await;
 }
 
 /// The columns of identity that hold hashes, as text.
@@ -314,13 +294,6 @@ fn app(secret: &Value) -> String {
     format!("{:06}", number % 1_000_000)
 }
 
-async fn one(database: &str, query: &'static str) -> String {
-    let store = Store::open(database, Options::default()).await.unwrap();
-    let text = sqlx::query_scalar(query).fetch_one(store.reader()).await.unwrap();
-    store.close().await;
-    text
-}
-
 async fn an_administrator_needs_a_second_factor_where_it_is_required(database: Database) {
     let more =
         "[identity]\nrequire-second-factor = true\n[identity.password]\nmemory-kib = 64\niterations = 1";
@@ -339,7 +312,7 @@ async fn an_administrator_needs_a_second_factor_where_it_is_required(database: D
     let enroll = fresh.in_session(&session, Method::POST, "/api/identity/v1/totp").json(&json!({}));
     let (status, enrolled) = answer(enroll).await;
     assert_eq!(status, StatusCode::OK, "{enrolled}");
-    let kept = one(fresh.database(), "SELECT totp_pending FROM identity_operator").await;
+    let kept = text_of(fresh.database(), "SELECT totp_pending FROM identity_operator").await;
     assert!(kept.starts_with("sealed:"), "{kept}");
     let confirm = fresh.in_session(&session, Method::POST, "/api/identity/v1/totp/confirm");
     let (status, confirmed) = answer(confirm.json(&json!({ "code": app(&enrolled["secret"]) }))).await;
@@ -358,7 +331,7 @@ async fn an_administrator_needs_a_second_factor_where_it_is_required(database: D
     let recovery = &enrolled["recoveryCodes"][0];
     assert_eq!(attempt(Some(recovery)).await.0, StatusCode::OK);
     assert_eq!(code(&attempt(Some(recovery)).await), (401, "invalid_credentials"), "it was used");
-    let hash = one(fresh.database(), "SELECT password_hash FROM identity_operator").await;
+    let hash = text_of(fresh.database(), "SELECT password_hash FROM identity_operator").await;
     assert!(hash.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{hash}");
 }
 

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use chancery_acceptance::{Quickstart, answer};
+use chancery_acceptance::{Quickstart, answer, in_session, operator};
 use descriptors::{catalog::Catalog, grant::Grant};
 use envelope::{
     Claims, Recipient,
@@ -392,6 +392,152 @@ async fn what_the_edition_does_not_have_is_refused_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_edition_does_not_have_is_refused_on_postgresql() {
     what_the_edition_does_not_have_is_refused(Database::postgres().await).await;
+}
+
+/// It is in no list, and no slug, id, parent or parameter leads to it (semantics 7.1).
+async fn the_platforms_own_tenant_is_seen_and_named_by_nobody(database: Database) {
+    let it = licensed(database, "pro", |_| {});
+    let own = done(get(&it, "/api/identity/v1/operators/me").await)["home"].as_str().unwrap().to_owned();
+    let at = |rest: &str| format!("{TENANTS}/{own}{rest}");
+    let listed = done(get(&it, TENANTS).await);
+    assert_eq!(listed["tenants"].as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(done(get(&it, &format!("{TENANTS}?slug=platform")).await)["tenants"], json!([]));
+    refused(get(&it, &at("")).await, 404, "unknown_tenant");
+    refused(get(&it, &at("/children")).await, 404, "unknown_tenant");
+    refused(call(&it, Method::POST, &at("/children"), json!({ "slug": "leaf" })).await, 404, "unknown_tenant");
+    refused(call(&it, Method::POST, &at("/domains"), json!({ "domain": "a.example" })).await, 404, "unknown_tenant");
+    let suspended = json!({ "status": "SUSPENDED" });
+    refused(call(&it, Method::PATCH, &at("/lifecycle/status"), suspended).await, 404, "unknown_tenant");
+    refused(answer(it.request(Method::DELETE, &at(""))).await, 404, "unknown_tenant");
+    refused(get(&it, &format!("{TENANTS}?tenant=platform")).await, 404, "unknown_tenant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platforms_own_tenant_is_seen_and_named_by_nobody_on_sqlite() {
+    the_platforms_own_tenant_is_seen_and_named_by_nobody(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_platforms_own_tenant_is_seen_and_named_by_nobody_on_postgresql() {
+    the_platforms_own_tenant_is_seen_and_named_by_nobody(Database::postgres().await).await;
+}
+
+/// The form of slugs and their being one tenant's, the caps of the whole tree and of its depth, and that what is refused
+/// is not there.
+async fn a_tree_grows_within_its_slugs_and_its_quotas(database: Database) {
+    let it = licensed(database, "pro", |grant| {
+        grant.quotas.insert("tenants.total.max".to_owned(), 4);
+    });
+    let post = async |path: &str, slug: &str| call(&it, Method::POST, path, json!({ "slug": slug })).await;
+    for slug in ["", "A", "1a", "-a", "a--b", "a_b", "a.b", &"a".repeat(64)] {
+        refused(post(TENANTS, slug).await, 400, "invalid_input");
+    }
+    let longest = done(post(TENANTS, &"a".repeat(63)).await);
+    let beneath = format!("{TENANTS}/{}/children", longest["tenantId"].as_str().unwrap());
+    refused(post(&beneath, "demo").await, 409, "slug_taken");
+    let branch = done(post(&beneath, "branch").await);
+    let too_deep = format!("{TENANTS}/{}/children", branch["tenantId"].as_str().unwrap());
+    refused(post(&too_deep, "twig").await, 403, "quota_exceeded");
+    done(post(&beneath, "last").await);
+    // Four are there: neither at the root nor beneath another is there room for one more.
+    refused(post(TENANTS, "root").await, 403, "quota_exceeded");
+    refused(post(&beneath, "leaf").await, 403, "quota_exceeded");
+    let slugs = |page: Value| -> Vec<_> {
+        page["tenants"].as_array().unwrap().iter().map(|it| it["slug"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(slugs(done(get(&it, &format!("{TENANTS}?sort=slug")).await)).len(), 4);
+    assert_eq!(slugs(done(get(&it, &beneath).await)).len(), 2);
+    done(answer(it.request(Method::DELETE, &format!("{TENANTS}/{}", branch["tenantId"].as_str().unwrap()))).await);
+    done(post(TENANTS, "root").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_grows_within_its_slugs_and_its_quotas_on_sqlite() {
+    a_tree_grows_within_its_slugs_and_its_quotas(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_grows_within_its_slugs_and_its_quotas_on_postgresql() {
+    a_tree_grows_within_its_slugs_and_its_quotas(Database::postgres().await).await;
+}
+
+/// Never at the root, never beneath another, and beneath their own only where that is switched on.
+async fn who_administers_a_tenant_adds_beneath_it_where_that_is_decided(database: Database) {
+    let it = licensed(database, "pro", |_| {});
+    let url = it.credentials()["url"].as_str().unwrap().to_owned();
+    let alpha = done(call(&it, Method::POST, TENANTS, json!({ "slug": "alpha" })).await);
+    let beta = done(call(&it, Method::POST, TENANTS, json!({ "slug": "beta" })).await);
+    let beneath = |tenant: &Value| format!("{TENANTS}/{}/children", tenant["tenantId"].as_str().unwrap());
+    let anna = json!({ "name": "anna", "role": "tenant-admin", "home": alpha["tenantId"] });
+    let anna = operator(&url, it.request(Method::POST, "/api/identity/v1/operators"), anna).await;
+    let adding = async |path: &str, slug: &str| {
+        answer(in_session(&url, &anna, Method::POST, path).json(&json!({ "slug": slug }))).await
+    };
+    refused(adding(TENANTS, "root").await, 403, "onboarding_refused");
+    refused(adding(&beneath(&alpha), "branch").await, 403, "onboarding_refused");
+    done(call(&it, Method::PUT, ONBOARDING, json!({ "subtenantSignupEnabled": true })).await);
+    done(adding(&beneath(&alpha), "branch").await);
+    refused(adding(TENANTS, "root").await, 403, "onboarding_refused");
+    // Whether the other is there or not is not told.
+    let mut told = Vec::new();
+    let nowhere = json!({ "tenantId": "00000000-0000-4000-8000-000000000000" });
+    for (parent, slug) in [(&beta, "leaf"), (&beta, "demo"), (&nowhere, "leaf")] {
+        let (status, mut answered) = adding(&beneath(parent), slug).await;
+        answered["error"]["correlationId"].take();
+        told.push((status, answered));
+    }
+    assert!(told.iter().all(|it| *it == told[0]), "{told:?}");
+    refused(told.remove(0), 403, "onboarding_refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_administers_a_tenant_adds_beneath_it_where_that_is_decided_on_sqlite() {
+    who_administers_a_tenant_adds_beneath_it_where_that_is_decided(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_administers_a_tenant_adds_beneath_it_where_that_is_decided_on_postgresql() {
+    who_administers_a_tenant_adds_beneath_it_where_that_is_decided(Database::postgres().await).await;
+}
+
+/// The order of semantics 7.8, as far as no credential says it: a subdomain, else the configured tenant; no header.
+async fn a_request_that_says_nothing_of_itself_is_for_the_configured_tenant(database: Database) {
+    let mut it = licensed(database, "pro", |_| {});
+    for slug in ["acme", "globex"] {
+        done(call(&it, Method::POST, TENANTS, json!({ "slug": slug })).await);
+    }
+    it.stop();
+    let resolution = "[tenant.resolution]\nself-tenant = \"acme\"\n\n[log]";
+    it.configure("[log]", resolution);
+    it.start();
+    let live = |host: &str| {
+        anonymous(&it, Method::POST, "/api/commands/health.live.check").header("host", host.to_owned())
+    };
+    let suspend = async |slug: &str, status: &str| {
+        let path = format!("{TENANTS}/{}/lifecycle/status", it.tenant(slug).await);
+        done(call(&it, Method::PATCH, &path, json!({ "status": status })).await);
+    };
+    suspend("acme", "SUSPENDED").await;
+    refused(answer(live("elsewhere.example")).await, 403, "tenant_suspended");
+    done(answer(live("globex.tenants.example")).await);
+    for header in ["x-tenant-id", "x-tenant", "x-forwarded-host"] {
+        let chosen = live("elsewhere.example").header(header, "globex.tenants.example");
+        refused(answer(chosen).await, 403, "tenant_suspended");
+    }
+    suspend("acme", "ACTIVE").await;
+    suspend("globex", "SUSPENDED").await;
+    done(answer(live("elsewhere.example")).await);
+    refused(answer(live("globex.tenants.example")).await, 403, "tenant_suspended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_says_nothing_of_itself_is_for_the_configured_tenant_on_sqlite() {
+    a_request_that_says_nothing_of_itself_is_for_the_configured_tenant(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_says_nothing_of_itself_is_for_the_configured_tenant_on_postgresql() {
+    a_request_that_says_nothing_of_itself_is_for_the_configured_tenant(Database::postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

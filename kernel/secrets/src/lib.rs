@@ -9,6 +9,8 @@
 //!
 //! A line's end behind the secret does not belong to it. A secret that is replaced counts from the next time it is read.
 //!
+//! What the program makes itself and must read again is kept encrypted, in a [`Safe`].
+//!
 //! **A reference is a right to read.** What takes one from a caller takes it from operators of the platform only.
 //!
 //! ```
@@ -20,6 +22,8 @@
 //! let reference: SecretRef = "env:SMTP_PASSWORD".parse().unwrap();
 //! assert_eq!(source.read(&reference).unwrap().expose_secret(), "s3cret");
 //! ```
+
+mod safe;
 
 use std::{
     borrow::Cow,
@@ -35,6 +39,8 @@ use std::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
+
+pub use safe::{Keeping, Safe};
 
 /// The largest secret that is read, in bytes.
 pub const MAX_SECRET_BYTES: u64 = 64 * 1024;

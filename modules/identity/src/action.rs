@@ -101,6 +101,13 @@ pub enum Delivery {
     },
 }
 
+/// A one-time token that was just made.
+pub(crate) struct Minted {
+    invitation_id: Uuid,
+    pub(crate) token: Secret,
+    pub(crate) expires_at: Timestamp,
+}
+
 /// How a one-time token is to reach its operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -130,6 +137,25 @@ impl Identity {
             Some(DeliveryMethod::Mail) => Some(self.way_to(to).ok_or(IdentityError::MailUnavailable)?),
             None => self.way_to(to),
         };
+        let Minted { invitation_id, token, expires_at } = self.mint(work, cx, to, purpose).await?;
+        let delivery = if let Some((post, address)) = way {
+            let mail = purpose.mail(post, address, &to.shown.name, &token, expires_at);
+            Delivery::Queued { delivery_id: post.send(work, cx.ambient(), mail).await? }
+        } else {
+            let path = format!("{ACTIVATION_PAGE}#{}", token.expose()).into();
+            Delivery::Manual { path, token }
+        };
+        Ok(GivenAction { invitation_id, expires_at, delivery })
+    }
+
+    /// A one-time token, in place of any that the operator had.
+    pub(crate) async fn mint(
+        &self,
+        work: &mut Work,
+        cx: &Cx,
+        to: &Account,
+        purpose: Purpose,
+    ) -> Result<Minted, IdentityError> {
         let (invitation_id, token) = (cx.uuid(), Secret::random(cx.ambient(), ""));
         let expires_at = cx.now().checked_add(self.settings.action_lifetime).unwrap_or(Timestamp::MAX);
         let expires_at = Timestamp::from_microsecond(expires_at.as_microsecond()).unwrap_or(expires_at);
@@ -145,14 +171,7 @@ impl Identity {
         .bind(expires_at.as_microsecond())
         .execute(&mut **work)
         .await?;
-        let delivery = if let Some((post, address)) = way {
-            let mail = purpose.mail(post, address, &to.shown.name, &token, expires_at);
-            Delivery::Queued { delivery_id: post.send(work, cx.ambient(), mail).await? }
-        } else {
-            let path = format!("{ACTIVATION_PAGE}#{}", token.expose()).into();
-            Delivery::Manual { path, token }
-        };
-        Ok(GivenAction { invitation_id, expires_at, delivery })
+        Ok(Minted { invitation_id, token, expires_at })
     }
 
     /// By what, and where, a mail reaches somebody.

@@ -14,12 +14,12 @@ pub mod tokens;
 pub mod totp;
 
 mod action;
+mod administrator;
 mod codes;
 mod homes;
 mod operator;
 mod passwords;
 mod role;
-mod safe;
 mod secret;
 mod session;
 mod settings;
@@ -33,21 +33,21 @@ use jiff::Timestamp;
 use sdk::{
     mail::Post,
     prelude::*,
+    secrets::Keeping,
     store::sqlx::{self, Row, any::AnyRow},
 };
 
 use crate::{
     homes::Known,
     passwords::{Busy, Passwords},
-    safe::Keeping,
 };
 
 pub use action::{ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, Purpose};
+pub use administrator::InvitedAdministrator;
 pub use homes::Homes;
 pub use operator::{Operator, OperatorStatus};
 pub use passwords::PasswordParametersError;
 pub use role::{Permissions, Role};
-pub use safe::Safe;
 pub use secret::{MAX_SECRET_BYTES, Secret};
 pub use session::{SignedIn, csrf_token};
 pub use settings::{Allowance, PasswordSettings, SessionSettings, Settings, ThrottleSettings};
@@ -267,15 +267,14 @@ impl Problem for IdentityError {
 
 impl Identity {
     /// Over this database. Roles are made of the permissions that the program's commands ask for; operators of the platform
-    /// belong to the application tenant, others to the homes; what must be read again is put into the safe, where there is
-    /// one.
+    /// belong to the application tenant, others to the homes; what must be read again is kept so.
     pub fn new(
         store: Store,
         application: TenantId,
         homes: Arc<dyn Homes>,
         permissions: Permissions,
         settings: Settings,
-        safe: Option<Arc<dyn Safe>>,
+        keeping: Keeping,
     ) -> Result<Self, PasswordParametersError> {
         let passwords = Passwords::of(settings.password)?;
         let settings = Arc::new(settings);
@@ -286,7 +285,7 @@ impl Identity {
             homes: Known(homes),
             settings,
             passwords,
-            keeping: Keeping(safe),
+            keeping,
             post: None,
         })
     }

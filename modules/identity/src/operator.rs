@@ -1,7 +1,10 @@
 use jiff::Timestamp;
 use sdk::{
     prelude::*,
-    store::sqlx::{self, Any, Executor, Row as _, any::AnyRow},
+    store::{
+        Work,
+        sqlx::{self, Any, Executor, Row as _, any::AnyRow},
+    },
 };
 
 use crate::{IdentityError, Role, decoded};
@@ -129,6 +132,41 @@ pub(crate) async fn find<'e>(
         .fetch_optional(executor)
         .await?;
     Ok(row.as_ref().map(Account::read).transpose()?)
+}
+
+/// An operator who is to be invited.
+pub(crate) struct NewOperator<'n> {
+    pub(crate) name: &'n str,
+    pub(crate) email: Option<String>,
+    pub(crate) display_name: Option<String>,
+    pub(crate) role: Role,
+    pub(crate) home: TenantId,
+}
+
+/// Adds an operator who has no password yet; nobody, where the name is somebody's.
+pub(crate) async fn insert(
+    work: &mut Work,
+    cx: &Cx,
+    wanted: NewOperator<'_>,
+) -> Result<Option<Account>, IdentityError> {
+    let now = cx.now().as_microsecond();
+    let inserted = sqlx::query(
+        "INSERT INTO identity_operator
+             (id, name, email, display_name, role, home, status, totp_step, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9) ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(cx.uuid().to_string())
+    .bind(wanted.name)
+    .bind(wanted.email)
+    .bind(wanted.display_name)
+    .bind(wanted.role.as_str())
+    .bind(wanted.home.to_string())
+    .bind(OperatorStatus::Invited.as_str())
+    .bind(now)
+    .bind(now)
+    .execute(&mut **work)
+    .await?;
+    if inserted.rows_affected() == 0 { Ok(None) } else { find(&mut **work, wanted.name).await }
 }
 
 /// The operator who calls.

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use argon2::{
-    Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher, PasswordVerifier as _, Version,
-    password_hash::{
-        self, CustomizedPasswordHasher,
-        phc::{Output, ParamsString, Salt},
-    },
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHash, Version,
+    password_hash::phc::{Output, ParamsString, Salt},
 };
 use sdk::prelude::*;
 use tokio::sync::Semaphore;
@@ -17,7 +14,7 @@ use crate::{PasswordSettings, Secret};
 /// Makes and checks hashes. Clones share their threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
-    hasher: Hasher,
+    params: Params,
     /// For those who hash, and those who wait to.
     places: Arc<Semaphore>,
     /// For those who hash.
@@ -54,7 +51,7 @@ impl Passwords {
             "A".repeat(43)
         );
         Ok(Self {
-            hasher: Hasher(params),
+            params,
             places: Arc::new(Semaphore::new(threads + queue.min(4096))),
             turns: Arc::new(Semaphore::new(threads)),
             nobodys: nobodys.into(),
@@ -62,30 +59,20 @@ impl Passwords {
     }
 
     pub(crate) async fn hash(&self, ambient: &Ambient, password: Secret) -> Result<String, Busy> {
-        let (hasher, salt) = (self.hasher.clone(), ambient.bytes::<16>());
-        self.run(move || {
-            let hash = hasher.hash_password_with_salt(password.expose().as_bytes(), &salt);
-            hash.expect("the parameters were checked").to_string()
-        })
-        .await
+        let (params, salt) = (self.params.clone(), ambient.bytes::<16>());
+        self.run(move || made(params, &password, &salt).expect("the parameters were checked")).await
     }
 
     /// Whether the password leads to the hash. With none to compare, the same work is done.
     pub(crate) async fn check(&self, password: Secret, hash: Option<String>) -> Result<Checked, Busy> {
-        let (hasher, nobodys) = (self.hasher.clone(), Arc::clone(&self.nobodys));
+        let (current, nobodys) = (self.params.clone(), Arc::clone(&self.nobodys));
         self.run(move || {
             let text = hash.as_deref().unwrap_or(&nobodys);
-            let Ok(parsed) = PasswordHash::new(text) else {
+            let Some((params, matches)) = compared(text, &password) else {
                 return Checked { matches: false, outdated: false };
             };
-            let matches = hasher.verify_password(password.expose().as_bytes(), &parsed).is_ok();
-            let made = Params::try_from(&parsed).ok();
-            let current = &hasher.0;
-            let outdated = made.is_none_or(|made| {
-                (made.m_cost(), made.t_cost(), made.p_cost())
-                    != (current.m_cost(), current.t_cost(), current.p_cost())
-            });
-            Checked { matches: matches && hash.is_some(), outdated }
+            let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+            Checked { matches: matches && hash.is_some(), outdated: costs(&params) != costs(&current) }
         })
         .await
     }
@@ -102,60 +89,50 @@ impl Passwords {
     }
 }
 
-/// Argon2id with these parameters, in memory that goes back to the system afterwards.
-#[derive(Clone, Debug)]
-struct Hasher(Params);
+/// What is larger than this is never kept for later by the allocator of the C library. A hash of OWASP's parameters is
+/// smaller, so that one sign-in would make the server larger for ever. What is not touched of it takes no memory.
+const RETURNED: usize = 33 << 20;
 
-impl Hasher {
-    /// What is larger than this is never kept for later by the allocator of the C library. A hash of OWASP's parameters is
-    /// smaller, so that one sign-in would make the server larger for ever. What is not touched of it takes no memory.
-    const RETURNED: usize = 33 << 20;
-
-    fn blocks(params: &Params) -> Vec<Block> {
-        let mut blocks = Vec::with_capacity(params.block_count().max(Self::RETURNED / Block::SIZE));
-        blocks.resize(params.block_count(), Block::new());
-        blocks
-    }
+/// A hash with these parameters, as it is kept.
+fn made(params: Params, password: &Secret, salt: &[u8]) -> Option<String> {
+    let described = ParamsString::try_from(&params).ok()?;
+    let output = output(&Argon2::new(Algorithm::Argon2id, Version::V0x13, params), password, salt)?;
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: described,
+        salt: Some(Salt::new(salt).ok()?),
+        hash: Some(output),
+    };
+    Some(hash.to_string())
 }
 
-impl CustomizedPasswordHasher<PasswordHash> for Hasher {
-    type Params = Params;
-
-    fn hash_password_customized(
-        &self,
-        password: &[u8],
-        salt: &[u8],
-        algorithm: Option<&str>,
-        version: Option<u32>,
-        params: Params,
-    ) -> password_hash::Result<PasswordHash> {
-        let algorithm = algorithm.map_or(Ok(Algorithm::Argon2id), Algorithm::try_from)?;
-        let version = version.map_or(Ok(Version::V0x13), Version::try_from)?;
-        let salt = Salt::new(salt)?;
-        let mut buffer = [0; Output::MAX_LENGTH];
-        let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
-        let hash = buffer.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
-        let (described, blocks) = (ParamsString::try_from(&params)?, Self::blocks(&params));
-        Argon2::new(algorithm, version, params)
-            .hash_password_into_with_memory(password, &salt, hash, blocks)?;
-        Ok(PasswordHash {
-            algorithm: algorithm.ident(),
-            version: Some(version.into()),
-            params: described,
-            salt: Some(salt),
-            hash: Some(Output::new(hash)?),
-        })
-    }
+/// The parameters of a kept hash, and whether the password leads to it; nothing, where it is none.
+fn compared(kept: &str, password: &Secret) -> Option<(Params, bool)> {
+    let kept = PasswordHash::new(kept).ok()?;
+    let params = Params::try_from(&kept).ok()?;
+    let algorithm = Algorithm::try_from(kept.algorithm.as_str()).ok()?;
+    let version = kept.version.map_or(Ok(Version::V0x13), Version::try_from).ok()?;
+    let output = output(&Argon2::new(algorithm, version, params.clone()), password, &kept.salt?)?;
+    // In constant time.
+    Some((params, output == kept.hash?))
 }
 
-impl PasswordHasher<PasswordHash> for Hasher {
-    fn hash_password_with_salt(&self, password: &[u8], salt: &[u8]) -> password_hash::Result<PasswordHash> {
-        self.hash_password_customized(password, salt, None, None, self.0.clone())
-    }
+/// What Argon2 makes of a password, in memory that goes back to the system afterwards.
+fn output(argon2: &Argon2<'_>, password: &Secret, salt: &[u8]) -> Option<Output> {
+    let params = argon2.params();
+    let mut blocks = Vec::with_capacity(params.block_count().max(RETURNED / Block::SIZE));
+    blocks.resize(params.block_count(), Block::new());
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let output = buffer.get_mut(..params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN))?;
+    argon2.hash_password_into_with_memory(password.expose().as_bytes(), salt, output, blocks).ok()?;
+    Output::new(output).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use argon2::PasswordHasher as _;
+
     use super::*;
 
     const CHEAP: PasswordSettings =
@@ -183,8 +160,8 @@ mod tests {
         let params = Params::new(64, 2, 1, None).unwrap();
         let theirs = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
         let theirs = theirs.hash_password_with_salt(b"correct horse", b"sixteen bytes it").unwrap();
-        let ours = Hasher(params).hash_password_with_salt(b"correct horse", b"sixteen bytes it").unwrap();
-        assert_eq!(ours.to_string(), theirs.to_string());
+        let ours = made(params, &"correct horse".into(), b"sixteen bytes it").unwrap();
+        assert_eq!(ours, theirs.to_string());
     }
 
     #[tokio::test(flavor = "multi_thread")]

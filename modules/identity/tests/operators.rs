@@ -30,6 +30,7 @@ use sdk::{
     kernel::{Command, Fault, Modules},
     mail::{Mail, Mailer, Post, Taken},
     prelude::*,
+    secrets::Keeping,
     store::{Work, sqlx},
 };
 use secrecy::ExposeSecret;
@@ -102,8 +103,15 @@ impl Deployment {
         let testkit = Testkit::new(MIGRATIONS, move |store| {
             let all = [OPERATORS_READ, OPERATORS_WRITE, Permission::new("tenants.read")];
             let permissions = Permissions::of_program(all).within_tenant([OPERATORS_READ, OPERATORS_WRITE]);
-            let made =
-                Identity::new(store.clone(), APPLICATION, homes.clone(), permissions, settings.clone(), None);
+            let keeping = Keeping::within(None);
+            let made = Identity::new(
+                store.clone(),
+                APPLICATION,
+                homes.clone(),
+                permissions,
+                settings.clone(),
+                keeping,
+            );
             let made = made.unwrap().with_post(post.clone());
             *kept.lock().unwrap() = Some(made.clone());
             Modules::none().mount(made)

@@ -2,7 +2,8 @@
 //!
 //! Somebody asks, shows by a link in a mail that the address is theirs, is approved where that is required, and has a
 //! tenant. The tenant itself is registered by `tenancy.tenants.register`, called over the bus by the process itself, so
-//! the onboarding policy and the quotas of tenants are asked as for any other registration.
+//! the onboarding policy and the quotas of tenants are asked as for any other registration. Whoever asked is invited as its
+//! administrator by the unit of work that says it is registered.
 //!
 //! **Invariant: asking tells nothing.** The answer to a request, and what is done for it, depend on nothing that exists:
 //! whether the slug or the address is known shows only to whoever has confirmed the address.
@@ -27,6 +28,7 @@ mod wanted;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use identity::{Identity, IdentityError};
 use sdk::{mail::Post, prelude::*, store::sqlx};
 use secrecy::SecretString;
 
@@ -57,6 +59,8 @@ pub struct Parts {
     pub store: Store,
     /// The way to the registration of tenants.
     pub line: Line,
+    /// Who invites the administrators of tenants.
+    pub identity: Identity,
     /// The tenant whose operators may decide about any request.
     pub application: TenantId,
     /// What is asked of those who ask.
@@ -154,6 +158,9 @@ pub enum SignupError {
         /// As the registration has it.
         retry_after: Option<Duration>,
     },
+    /// The tenant's administrator could not be invited: the request stays confirmed, and is taken up again.
+    #[error("failed to invite the tenant's administrator")]
+    NotInvited(#[source] IdentityError),
     /// The database failed.
     #[error("failed to reach the database")]
     Store(#[from] StoreError),
@@ -177,7 +184,7 @@ impl Problem for SignupError {
             Self::NoSuchRequest => "unknown_signup_request",
             Self::Misplaced(_) => "signup_misplaced",
             Self::NotRegistered { code, .. } => code,
-            Self::Store(_) => "internal",
+            Self::NotInvited(_) | Self::Store(_) => "internal",
         }
     }
 
@@ -189,7 +196,7 @@ impl Problem for SignupError {
             Self::InvalidToken | Self::NoSuchRequest => Category::NotFound,
             Self::Misplaced(_) => Category::Conflict,
             Self::NotRegistered { category, .. } => *category,
-            Self::Store(_) => Category::Internal,
+            Self::NotInvited(_) | Self::Store(_) => Category::Internal,
         }
     }
 

@@ -75,11 +75,12 @@ impl Signup {
         };
         let mut work = self.store.begin().await?;
         match advance(&mut work, request, step, marks).await {
-            Ok(()) if step == Step::Register => {
-                self.send_decision(&mut work, cx.ambient(), request, true).await?;
+            Ok(()) => {
+                if let Some(tenant) = request.marks.registered_tenant {
+                    self.invite(&mut work, cx, request, tenant).await?;
+                }
                 work.commit(cx).await?;
             }
-            Ok(()) => work.commit(cx).await?,
             // Another replica took it up and has told.
             Err(SignupError::Misplaced(_)) => {}
             Err(error) => return Err(error),
@@ -89,6 +90,8 @@ impl Signup {
 
     async fn call(&self, cx: &Cx, request: &SignupRequest) -> Result<TenantId, Fault<BoxProblem>> {
         let input = json!({
+            // Of a call that died it is not known how far it came: by this id it registers one tenant.
+            "tenantId": request.id,
             "slug": request.slug,
             "name": request.display_name,
             "parentTenantId": request.parent,

@@ -1,7 +1,7 @@
 //! Who may decide about a request, and what comes of a registration that fails. The registration is a stand-in that the
 //! tests steer; `tests/tests/signup.rs` has the real one.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use chancery_signup::{
     ChallengeError, Confidential, Decided, MIGRATIONS, Parts, Policy, SELF_SIGNUP, SIGNUPS_READ,
@@ -11,6 +11,7 @@ use chancery_signup::{
         reconcile_expired::ReconcileExpired, reject::RejectSignup, request::RequestSignup,
     },
 };
+use identity::{Homes, Identity, Permissions};
 use jiff::SignedDuration;
 use sdk::{
     descriptors::{
@@ -21,6 +22,7 @@ use sdk::{
     kernel::{Authenticated, BoxProblem, Commands, Fault, Modules, RuntimeCommand},
     mail::{Mail, Mailer, Post, Taken},
     prelude::*,
+    secrets::Keeping,
     store::Work,
 };
 use secrecy::ExposeSecret;
@@ -38,6 +40,17 @@ impl Mailer for Letterbox {
     fn enqueue<'a>(&'a self, _work: &'a mut Work, ambient: &'a Ambient, mail: Mail) -> Taken<'a> {
         self.0.lock().unwrap().push(mail);
         Box::pin(async { Ok(ambient.uuid()) })
+    }
+}
+
+static TABLES: LazyLock<Vec<Migration>> = LazyLock::new(|| [identity::MIGRATIONS, MIGRATIONS].concat());
+
+/// Every tenant is there and may act.
+struct Everywhere;
+
+impl Homes for Everywhere {
+    fn may_act(&self, _tenant: TenantId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async { Ok(true) })
     }
 }
 
@@ -94,10 +107,20 @@ impl Scene {
             window: SignedDuration::from_hours(1),
         };
         let steered = Arc::clone(&registrar);
-        let testkit = Testkit::new(MIGRATIONS, move |store| {
+        let testkit = Testkit::new(&TABLES, move |store| {
+            let identity = Identity::new(
+                store.clone(),
+                APPLICATION,
+                Arc::new(Everywhere),
+                Permissions::of_program([]),
+                identity::Settings::STANDARD,
+                Keeping::within(None),
+            )
+            .unwrap();
             let signup = Signup::new(Parts {
                 store: store.clone(),
                 line: way.clone(),
+                identity: identity.clone(),
                 application: APPLICATION,
                 settings: Settings {
                     platform: policy,
@@ -117,7 +140,7 @@ impl Scene {
                 pepper: "pepper".to_owned().into(),
             });
             *making.lock().unwrap() = Some(signup.clone());
-            Modules::none().mount(signup)
+            Modules::none().mount(identity).mount(signup)
         })
         .with_commands(move || {
             let steered = Arc::clone(&steered);
@@ -244,7 +267,9 @@ async fn a_parents_operators_decide_about_its_own_and_of_others_they_learn_nothi
         assert_eq!(approved.status, SignupStatus::Registered);
     }
     let asked = scene.registrar.asked.lock().unwrap().clone();
-    let wanted = json!({ "slug": "own", "name": "own", "parentTenantId": parent, "source": "SELF_SIGNUP" });
+    let wanted = json!({
+        "tenantId": own, "slug": "own", "name": "own", "parentTenantId": parent, "source": "SELF_SIGNUP"
+    });
     assert_eq!(asked[0], wanted);
 }
 

@@ -49,11 +49,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let start = now();
             let (name, description, tenant_type, source) = (None, None, None, None);
             let tenant = if made < 100 {
-                tenancy.handle(&cx, CreateTenant { slug, name, description, tenant_type, source }).await?
+                tenancy
+                    .handle(&cx, CreateTenant { slug, name, description, tenant_type, source, id: None })
+                    .await?
             } else {
                 let tenant_id = parents[made % parents.len()];
                 tenancy
-                    .handle(&cx, CreateChild { tenant_id, slug, name, description, tenant_type, source })
+                    .handle(
+                        &cx,
+                        CreateChild { tenant_id, slug, name, description, tenant_type, source, id: None },
+                    )
                     .await?
             };
             times.push(start.elapsed());

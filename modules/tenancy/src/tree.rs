@@ -18,6 +18,8 @@ use crate::{
 
 /// A customer tenant to be added.
 pub(crate) struct Seedling {
+    /// A fresh one, when none.
+    pub(crate) id: Option<TenantId>,
     pub(crate) slug: Slug,
     pub(crate) tenant_type: Slug,
     pub(crate) name: String,
@@ -36,7 +38,7 @@ pub(crate) async fn add(work: &mut Work, cx: &Cx, seedling: Seedling) -> Result<
     let now = truncated(cx.now());
     let actor = cx.principal().actor();
     let tenant = Tenant {
-        id: TenantId(cx.uuid()),
+        id: seedling.id.unwrap_or_else(|| TenantId(cx.uuid())),
         slug: seedling.slug,
         tenant_type: seedling.tenant_type,
         name: seedling.name,

@@ -47,12 +47,21 @@ impl Outbox {
     /// Whether it is worth going on.
     async fn attempt(&self, smtp: &Smtp, claimed: &Claimed, ambient: &Ambient) -> Result<bool, StoreError> {
         let (mail, attempt) = (&claimed.id, claimed.attempt);
-        if claimed.mail.until <= ambient.now() {
+        if claimed.until <= ambient.now() {
             tracing::warn!(mail, attempt, "a mail was not sent in time and is given up");
             self.settle(claimed, State::Dead, ambient.now()).await?;
             return Ok(true);
         }
-        match smtp.send(claimed, ambient.now()).await {
+        let Some(text) = &claimed.text else {
+            tracing::warn!(
+                mail,
+                attempt,
+                "a mail cannot be read: it is sealed, and not under the present key"
+            );
+            self.postpone(claimed, ambient.now()).await?;
+            return Ok(true);
+        };
+        match smtp.send(claimed, text, ambient.now()).await {
             Attempt::Taken => {
                 self.note_health(true);
                 tracing::info!(mail, attempt, "a mail was sent");

@@ -11,8 +11,8 @@
 //! | `SENT` | the server took it |
 //! | `DEAD` | the server refused it for good, or it was not sent before it lost its meaning |
 //!
-//! **Invariant: a text is kept only until its mail is settled.** Mails carry one-time tokens, so a settled mail has no
-//! text any more, and no text is ever logged.
+//! **Invariant: a text is kept sealed, and only until its mail is settled.** Mails carry one-time tokens, so what the table
+//! holds of one tells nobody its text, a settled mail has none any more, and no text is ever logged.
 
 mod delivery;
 mod outbox;

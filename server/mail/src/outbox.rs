@@ -10,7 +10,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use kernel::Ambient;
 use sdk::mail::{Mail, Mailer, Taken};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use secrets::Keeping;
 use store::{
     Cause, Migration, Store, StoreError, Work,
     sqlx::{self, Row},
@@ -77,13 +78,14 @@ pub struct Backlog {
 pub struct Outbox {
     pub(crate) store: Store,
     pub(crate) smtp: Option<Smtp>,
+    keeping: Keeping,
     reachable: Arc<AtomicBool>,
 }
 
 impl Outbox {
-    /// Over this database, delivered by this server. Without one, mails wait until there is.
-    pub fn new(store: Store, smtp: Option<Smtp>) -> Self {
-        Self { store, smtp, reachable: Arc::default() }
+    /// Over this database, delivered by this server. Without one, mails wait until there is. Their texts are kept so.
+    pub fn new(store: Store, smtp: Option<Smtp>, keeping: Keeping) -> Self {
+        Self { store, smtp, keeping, reachable: Arc::default() }
     }
 
     /// Whether there is a server to deliver by.
@@ -118,7 +120,7 @@ impl Outbox {
         .bind(id.to_string())
         .bind(&mail.to)
         .bind(&mail.subject)
-        .bind(mail.text.expose_secret())
+        .bind(self.keeping.put(&label(id, &mail.to), mail.text.expose_secret().as_bytes()))
         .bind(now)
         .bind(mail.until.as_microsecond())
         .bind(now)
@@ -183,15 +185,15 @@ impl Outbox {
         .await?;
         work.commit(Cause::Upkeep).await?;
         row.map(|row| {
+            let (id, to): (String, String) = (row.try_get("id")?, row.try_get("recipient")?);
+            let text = self.keeping.take(&label(&id, &to), &row.try_get::<String, _>("body")?);
             Ok(Claimed {
-                id: row.try_get("id")?,
                 attempt: row.try_get("attempts")?,
-                mail: Mail {
-                    to: row.try_get("recipient")?,
-                    subject: row.try_get("subject")?,
-                    text: row.try_get::<String, _>("body")?.into(),
-                    until: Timestamp::from_microsecond(row.try_get("until_at")?).unwrap_or(Timestamp::MAX),
-                },
+                subject: row.try_get("subject")?,
+                text: text.and_then(|text| String::from_utf8(text).ok()).map(SecretString::from),
+                until: Timestamp::from_microsecond(row.try_get("until_at")?).unwrap_or(Timestamp::MAX),
+                id,
+                to,
             })
         })
         .transpose()
@@ -262,7 +264,16 @@ impl Mailer for Outbox {
 pub(crate) struct Claimed {
     pub(crate) id: String,
     pub(crate) attempt: i64,
-    pub(crate) mail: Mail,
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    /// None, where it cannot be read: it was put there under another key, or for somebody else.
+    pub(crate) text: Option<SecretString>,
+    pub(crate) until: Timestamp,
+}
+
+/// What a text is kept as: nobody can have it sent to another address.
+fn label(id: impl fmt::Display, to: &str) -> String {
+    format!("mail {id} to {to}")
 }
 
 fn wait_after(attempt: i64) -> SignedDuration {

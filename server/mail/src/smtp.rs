@@ -11,7 +11,7 @@ use lettre::{
         response::{Category, Severity},
     },
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use secrets::{Secret, SecretError};
 
 use crate::outbox::Claimed;
@@ -133,8 +133,8 @@ impl Smtp {
         matches!(tokio::time::timeout(self.longest(), transport.test_connection()).await, Ok(Ok(true)))
     }
 
-    pub(crate) async fn send(&self, claimed: &Claimed, now: Timestamp) -> Attempt {
-        let Some(message) = self.message(claimed, now) else {
+    pub(crate) async fn send(&self, claimed: &Claimed, text: &SecretString, now: Timestamp) -> Attempt {
+        let Some(message) = self.message(claimed, text, now) else {
             return Attempt::Refused("the address is none".to_owned());
         };
         let transport = match self.transport() {
@@ -157,16 +157,16 @@ impl Smtp {
         }
     }
 
-    fn message(&self, claimed: &Claimed, now: Timestamp) -> Option<Message> {
-        let to: Address = claimed.mail.to.parse().ok()?;
+    fn message(&self, claimed: &Claimed, text: &SecretString, now: Timestamp) -> Option<Message> {
+        let to: Address = claimed.to.parse().ok()?;
         Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
-            .subject(&claimed.mail.subject)
+            .subject(&claimed.subject)
             .date(now.into())
             .message_id(Some(format!("<{}@{}>", claimed.id, self.from.email.domain())))
             .header(ContentType::TEXT_PLAIN)
-            .body(claimed.mail.text.expose_secret().to_owned())
+            .body(text.expose_secret().to_owned())
             .ok()
     }
 }

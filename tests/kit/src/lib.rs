@@ -71,6 +71,11 @@ impl Database {
         Self { url: server.database(&name).to_url_lossy().to_string(), home: Home::Server { name } }
     }
 
+    /// Another empty one, on the same engine.
+    pub async fn another(&self) -> Self {
+        if self.url.starts_with("sqlite:") { Self::sqlite() } else { Self::postgres().await }
+    }
+
     /// The one at this address, which whoever made it removes.
     pub fn at(url: &str) -> Self {
         Self { url: url.to_owned(), home: Home::Elsewhere }

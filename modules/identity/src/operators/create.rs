@@ -1,11 +1,11 @@
 //! `identity.operators.create`
 
-use sdk::{prelude::*, store::sqlx};
+use sdk::prelude::*;
 
 use crate::{
-    DeliveryMethod, Identity, IdentityError, OPERATORS_WRITE, Operator, OperatorStatus, Reach, Role,
+    DeliveryMethod, Identity, IdentityError, OPERATORS_WRITE, Operator, Reach, Role,
     action::{GivenAction, Purpose},
-    operator::{find, parse_display_name, parse_email, parse_name},
+    operator::{NewOperator, insert, parse_display_name, parse_email, parse_name},
     told_once,
 };
 
@@ -69,28 +69,9 @@ impl Handle<CreateOperator> for Identity {
             return Err(IdentityError::NoSuchTenant(home));
         }
 
-        let (id, now) = (cx.uuid().to_string(), cx.now().as_microsecond());
         let mut work = self.store.begin().await?;
-        let inserted = sqlx::query(
-            "INSERT INTO identity_operator
-                 (id, name, email, display_name, role, home, status, totp_step, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9) ON CONFLICT (name) DO NOTHING",
-        )
-        .bind(&id)
-        .bind(&name)
-        .bind(email)
-        .bind(display_name)
-        .bind(role.as_str())
-        .bind(home.to_string())
-        .bind(OperatorStatus::Invited.as_str())
-        .bind(now)
-        .bind(now)
-        .execute(&mut *work)
-        .await?;
-        if inserted.rows_affected() == 0 {
-            return Err(IdentityError::NameTaken(name));
-        }
-        let account = find(&mut *work, &name).await?.ok_or(IdentityError::NoSuchOperator)?;
+        let wanted = NewOperator { name: &name, email, display_name, role, home };
+        let account = insert(&mut work, cx, wanted).await?.ok_or(IdentityError::NameTaken(name))?;
         let activation =
             self.give_action(&mut work, cx, &account, Purpose::Activation, delivery_method).await?;
         work.commit(cx).await?;

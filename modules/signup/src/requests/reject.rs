@@ -45,7 +45,7 @@ impl Handle<RejectSignup> for Signup {
         advance(&mut work, &mut request, Step::Reject, marks).await?;
         // An address that nobody confirmed gets no more mail.
         if verified {
-            self.send_decision(&mut work, cx.ambient(), &request, false).await?;
+            self.send_rejection(&mut work, cx.ambient(), &request).await?;
         }
         work.commit(cx).await?;
         Ok(SignupRejected { rejected: true })

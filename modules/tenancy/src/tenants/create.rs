@@ -31,11 +31,15 @@ pub struct CreateTenant {
     /// Who asks, where the process itself calls. No body can say it.
     #[serde(skip)]
     pub source: Option<Source>,
+    /// Its id, where the process itself calls and has one for it. No body can say it.
+    #[serde(skip)]
+    pub id: Option<TenantId>,
 }
 
 impl Handle<CreateTenant> for Tenancy {
     async fn handle(&self, cx: &Cx, command: CreateTenant) -> Result<Tenant, TenancyError> {
         let wanted = Wanted {
+            id: command.id,
             slug: command.slug,
             tenant_type: command.tenant_type,
             name: command.name,

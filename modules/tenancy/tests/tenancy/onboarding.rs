@@ -12,7 +12,7 @@ use testkit::{Reason, reason};
 use crate::support::{bootstrapping_only, child, code, create, deployment};
 
 fn register(slug: &str, parent_tenant_id: Option<TenantId>, source: Source) -> RegisterTenant {
-    RegisterTenant { slug: slug.parse().unwrap(), name: None, parent_tenant_id, source }
+    RegisterTenant { tenant_id: None, slug: slug.parse().unwrap(), name: None, parent_tenant_id, source }
 }
 
 fn refused(fault: &Fault<TenancyError>) -> Option<&str> {
@@ -92,6 +92,21 @@ async fn the_license_and_the_quotas_apply_to_what_signup_and_setup_register() {
 }
 
 #[tokio::test]
+async fn what_is_registered_under_an_id_of_its_own_is_registered_once() {
+    let it = deployment(|_| {}).with(|testkit| testkit.limiting(ROOT_TENANTS, 1)).start().await;
+    let id = TenantId(it.testkit.cx().uuid());
+    let wanted =
+        |slug: &str| RegisterTenant { tenant_id: Some(id), ..register(slug, None, Source::Bootstrap) };
+    let acme = it.testkit.run_in(it.by_itself(), wanted("acme")).await.unwrap();
+    assert_eq!(acme.id, id);
+    // The slug is taken and the quota used up, by itself.
+    assert_eq!(it.testkit.run_in(it.by_itself(), wanted("acme")).await.unwrap(), acme);
+    let other = RegisterTenant { tenant_id: None, ..wanted("acme") };
+    let fault = it.testkit.run_in(it.by_itself(), other).await.unwrap_err();
+    assert_eq!(refused(&fault), Some("quota_exceeded"));
+}
+
+#[tokio::test]
 async fn no_body_says_on_whose_wish_and_nobody_outside_calls_for_the_signup() {
     let it = deployment(|_| {}).start().await;
     it.decide(UpdateOnboarding { root_tenant_creation_enabled: Some(false), ..Default::default() }).await;
@@ -100,7 +115,7 @@ async fn no_body_says_on_whose_wish_and_nobody_outside_calls_for_the_signup() {
     assert_eq!(fault.code(), "invalid_input");
     let fault = it.testkit.run_json("tenancy.tenants.register", body).await.unwrap_err();
     assert_eq!(fault.code(), "unknown_command");
-    for field in ["status", "system", "tenantId", "createdBy", "depth", "parentTenantId"] {
+    for field in ["status", "system", "tenantId", "id", "createdBy", "depth", "parentTenantId"] {
         let body = json!({ "slug": "acme", field: "x" });
         let fault = it.testkit.run_json("tenancy.tenants.create", body).await.unwrap_err();
         assert_eq!(fault.code(), "invalid_input", "{field}");

@@ -140,12 +140,21 @@ pub(crate) fn create(slug: &str) -> CreateTenant {
         description: None,
         tenant_type: None,
         source: None,
+        id: None,
     }
 }
 
 pub(crate) fn child(parent: &Tenant, slug: &str) -> CreateChild {
     let slug = slug.parse().unwrap();
-    CreateChild { tenant_id: parent.id, slug, name: None, description: None, tenant_type: None, source: None }
+    CreateChild {
+        tenant_id: parent.id,
+        slug,
+        name: None,
+        description: None,
+        tenant_type: None,
+        source: None,
+        id: None,
+    }
 }
 
 #[track_caller]

@@ -32,7 +32,9 @@ impl Outcome {
     fn text(&self) -> &'static str {
         match self.status.as_str() {
             "PENDING_APPROVAL" => "Your address is confirmed. Somebody looks at your request now.",
-            "REGISTERED" => "Your address is confirmed, and your tenant is registered.",
+            "REGISTERED" => {
+                "Your address is confirmed, and your tenant is registered. A mail tells you how to sign in to it."
+            }
             _ => "Your address is confirmed. Your tenant is being registered.",
         }
     }

@@ -11,22 +11,29 @@ pub trait Safe: Send + Sync + 'static {
     fn open(&self, label: &str, sealed: &str) -> Option<Vec<u8>>;
 }
 
-/// A deployment without a key of its own keeps such secrets as they are.
+/// How a table holds such secrets. A deployment without a key of its own keeps them as they are.
 #[derive(Clone)]
-pub(crate) struct Keeping(pub(crate) Option<Arc<dyn Safe>>);
+pub struct Keeping(Option<Arc<dyn Safe>>);
 
 const SEALED: &str = "sealed:";
 const PLAIN: &str = "plain:";
 
 impl Keeping {
-    pub(crate) fn put(&self, label: &str, content: &[u8]) -> String {
+    /// In this safe, where there is one.
+    pub const fn within(safe: Option<Arc<dyn Safe>>) -> Self {
+        Self(safe)
+    }
+
+    /// The content as a table holds it.
+    pub fn put(&self, label: &str, content: &[u8]) -> String {
         match self.0.as_ref().and_then(|safe| safe.seal(label, content)) {
             Some(sealed) => format!("{SEALED}{sealed}"),
             None => format!("{PLAIN}{}", hex::encode(content)),
         }
     }
 
-    pub(crate) fn take(&self, label: &str, kept: &str) -> Option<Vec<u8>> {
+    /// The content of what a table holds; nothing, where it was put in as something else, or under another key.
+    pub fn take(&self, label: &str, kept: &str) -> Option<Vec<u8>> {
         match (&self.0, kept.strip_prefix(SEALED)) {
             (Some(safe), Some(sealed)) => safe.open(label, sealed),
             (None, Some(_)) => None,

@@ -1,0 +1,54 @@
+//! The database of a deployment, looked into and changed behind its back.
+
+use store::{
+    Cause, Engine, Options, Store,
+    sqlx::{self, AssertSqlSafe},
+};
+
+/// Every row of every table as text, by table.
+pub async fn everything(url: &str) -> Vec<(String, String)> {
+    let store = Store::open(url, Options::default()).await.expect("the database opens");
+    let tables = match store.engine() {
+        Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
+        Engine::Postgres => "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public'",
+    };
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(store.reader()).await.expect("its rows");
+    let mut rows = Vec::new();
+    for table in tables {
+        let row = match store.engine() {
+            Engine::Postgres => "CAST(t AS TEXT)".to_owned(),
+            Engine::Sqlite => {
+                let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+                let columns: Vec<String> = sqlx::query_scalar(AssertSqlSafe(columns))
+                    .fetch_all(store.reader())
+                    .await
+                    .expect("its rows");
+                let quoted: Vec<_> = columns.iter().map(|name| format!("quote(\"{name}\")")).collect();
+                quoted.join(" || ' ' || ")
+            }
+        };
+        let sql = format!("SELECT {row} FROM \"{table}\" t");
+        let found: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(store.reader()).await.expect("its rows");
+        rows.extend(found.into_iter().map(|row| (table.clone(), row)));
+    }
+    store.close().await;
+    rows
+}
+
+/// The one text that this query answers with.
+pub async fn text_of(url: &str, query: &'static str) -> String {
+    let store = Store::open(url, Options::default()).await.expect("the database opens");
+    let text = sqlx::query_scalar(query).fetch_one(store.reader()).await.expect("a text");
+    store.close().await;
+    text
+}
+
+/// Changes what is there, as if time had passed, or somebody had.
+pub async fn change(url: &str, statement: &'static str) {
+    let store = Store::open(url, Options::default()).await.expect("the database opens");
+    let mut work = store.begin().await.expect("a unit of work");
+    sqlx::query(statement).execute(&mut *work).await.expect("it is changed");
+    work.commit(Cause::Upkeep).await.expect("it is committed");
+    store.close().await;
+}
