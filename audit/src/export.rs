@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::chain::{Hash, Head, Link, Record};
 use crate::seal::{Label, Sealing};
-use crate::{AuditError, AuditLog, Range, Seal, Seals};
+use crate::{AuditError, AuditLog, Range, Scope, Seal, Seals};
 
 const FORMAT: &str = "chancery-audit-export/1";
 
@@ -113,15 +113,20 @@ pub enum ExportError {
 }
 
 impl AuditLog {
-    /// Writes a part of the log, verified on the way, and answers how many events that were. The last line seals all of
+    /// Writes a part of the log, verified on the way by links and checkpoints, and answers how many events that were. The last line seals all of
     /// it, if this log has a key.
     ///
     /// Each event's line has everything that was hashed: times and durations in microseconds, metadata as its JSON text.
     pub async fn export(&self, range: &Range, out: &mut (impl Write + Send)) -> Result<u64, AuditError> {
         let mut writing = Writing { out, hasher: Sha256::new(), failure: None };
         writing.line(&Line::Format(FORMAT.to_owned()));
-        let scopes = match &range.scope {
-            Some(scope) => [scope.to_string()].into(),
+        let only = range.scope.as_ref().map(Scope::key);
+        let mut sealed = self.checkpoints(only.as_deref(), &[]).await?;
+        if let Some(broken) = sealed.broken.pop() {
+            return Err(AuditError::Broken(broken));
+        }
+        let scopes = match only {
+            Some(scope) => [scope.into_owned()].into(),
             None => self.scopes().await?,
         };
         let mut events = 0;
@@ -136,7 +141,7 @@ impl AuditLog {
                     writing.entry(before, link);
                 })
                 .await?;
-            if let Some(broken) = walked.broken {
+            if let Some(broken) = walked.broken.or_else(|| sealed.against(&scope, walked.last, range.to)) {
                 return Err(AuditError::Broken(broken));
             }
             events += walked.events;

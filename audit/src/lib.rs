@@ -37,7 +37,7 @@ pub use export::{ExportError, ExportVerification, ExportedChain, verify_export};
 pub use lines::JsonLines;
 pub use log::{AuditLog, Cursor, Filter, MalformedCursor, Page};
 pub use metadata::{Metadata, SafeValue};
-pub use recorder::{Limits, Recorder, Report, Room};
+pub use recorder::{Limits, Overflow, Recorder, Report, Room};
 pub use scope::{Scope, UnknownScope};
 pub use seal::{AuditError, Pruned, Seal};
 pub use sink::{MemorySink, Sink, SinkError};

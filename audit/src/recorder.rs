@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::{Event, Sink};
@@ -28,8 +28,10 @@ pub struct Recorder {
 pub struct Limits {
     /// Events handed in and not yet looked at; [`Recorder::record`] waits for room.
     pub queue: usize,
-    /// Events that wait for a failing sink; later ones are dropped and counted.
+    /// Events that wait for a failing sink.
     pub backlog: usize,
+    /// What becomes of later ones.
+    pub overflow: Overflow,
     /// Events offered to the sink at once.
     pub batch: usize,
     /// How long one attempt of the sink may take.
@@ -40,11 +42,22 @@ pub struct Limits {
     pub retry: Duration,
 }
 
+/// What becomes of events when the backlog is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// They are dropped and counted; nobody waits.
+    Drop,
+    /// Who hands one in waits until there is room. Only what cannot wait is dropped and counted: what is left when the task is
+    /// to end, and reports of callers that went away.
+    Block,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             queue: 1024,
             backlog: 100_000,
+            overflow: Overflow::Drop,
             batch: 256,
             patience: Duration::from_secs(10),
             settling: Duration::from_secs(2),
@@ -98,6 +111,8 @@ struct State {
     dropped: AtomicU64,
     unsettled: AtomicU64,
     is_failing: AtomicBool,
+    /// Told when the task is to end, whoever waits.
+    closing: Notify,
     failure: Mutex<Option<String>>,
 }
 
@@ -127,8 +142,9 @@ impl Recorder {
         Self { queue, state, settling: limits.settling }
     }
 
-    /// Hands in a report; waits while the queue is full, at most as long as the sink's attempt takes. A report whose caller
-    /// stops waiting is not recorded: a drop guard uses [`try_record`](Self::try_record).
+    /// Hands in a report; waits while the queue is full: at most as long as the sink's attempt takes, or, where the backlog
+    /// [blocks](Overflow::Block), as long as it is full. A report whose caller stops waiting is not recorded: a drop guard uses
+    /// [`try_record`](Self::try_record).
     pub async fn record(&self, report: impl Report) {
         self.room().await.take(report);
     }
@@ -179,6 +195,7 @@ impl Recorder {
 
     /// Writes what is left, with one last attempt if the sink is failing, and ends the task. Later events are dropped.
     pub async fn close(&self) {
+        self.state.closing.notify_one();
         self.ask(Message::Close).await;
     }
 
@@ -211,7 +228,8 @@ impl Recorder {
     }
 }
 
-/// The task behind the recorders. While the sink fails it goes on taking events in, so that callers do not wait for it.
+/// The task behind the recorders. While the sink fails it goes on taking events in, so that callers do not wait for it before
+/// the backlog is full.
 struct Writer<S> {
     sink: S,
     limits: Limits,
@@ -234,11 +252,17 @@ impl<S: Sink> Writer<S> {
         let mut pause = pin!(sleep(Duration::ZERO));
         loop {
             let failing = self.failures > 0;
+            let blocked =
+                self.limits.overflow == Overflow::Block && self.waiting.len() >= self.limits.backlog;
             tokio::select! {
                 // In this order: a stream of events keeps the sink from neither its next chance nor its next batch.
                 biased;
                 () = &mut pause, if failing => {}
-                received = self.inbox.recv_many(&mut messages, self.limits.batch) => {
+                () = self.state.closing.notified(), if blocked => {
+                    self.limits.overflow = Overflow::Drop;
+                    continue;
+                }
+                received = self.inbox.recv_many(&mut messages, self.limits.batch), if !blocked => {
                     if received == 0 {
                         break;
                     }
@@ -261,7 +285,7 @@ impl<S: Sink> Writer<S> {
             Message::Report(report) => {
                 let event = report.into_event().fitted();
                 trace(&event);
-                if self.waiting.len() < self.limits.backlog {
+                if self.waiting.len() < self.limits.backlog || self.limits.overflow == Overflow::Block {
                     self.waiting.push(event);
                     self.accepted += 1;
                 } else {

@@ -135,13 +135,20 @@ pub(crate) struct Walked {
 
 /// What the checkpoints say, chain by chain.
 #[derive(Default)]
-struct Sealed {
+pub(crate) struct Sealed {
     checkpoints: u64,
-    broken: Vec<Broken>,
+    pub(crate) broken: Vec<Broken>,
     /// Up to here they agree with the stored hashes.
     agreed: HashMap<String, u64>,
     /// Here they first do not.
-    disputed: HashMap<String, u64>,
+    disputed: HashMap<String, Disputed>,
+}
+
+/// A place where another event stands than a checkpoint sealed, or none.
+#[derive(Clone, Copy)]
+struct Disputed {
+    sequence: u64,
+    gone: bool,
 }
 
 /// What the tables say about the end of a chain, at one instant.
@@ -158,7 +165,7 @@ impl AuditLog {
     /// `kept` are notes of checkpoints that were kept elsewhere: nothing they speak of can have been cut off unseen.
     pub async fn verify(&self, range: &Range, kept: &[String]) -> Result<Verification, StoreError> {
         let only = range.scope.as_ref().map(Scope::key);
-        let sealed = self.checkpoints(only.as_deref(), kept).await?;
+        let mut sealed = self.checkpoints(only.as_deref(), kept).await?;
         let mut scopes = match &only {
             Some(scope) => BTreeSet::from([scope.to_string()]),
             None => self.scopes().await?,
@@ -172,21 +179,14 @@ impl AuditLog {
             checkpoints: sealed.checkpoints,
             seals: if self.sealing.0.is_some() { Seals::Checked } else { Seals::Unchecked },
             unsealed: 0,
-            broken: sealed.broken,
+            broken: std::mem::take(&mut sealed.broken),
         };
         for scope in scopes {
             let walked = self.walk_unseen(&scope, range.from, range.to).await?;
             let agreed = sealed.agreed.get(&scope).copied().unwrap_or(0);
             found.events += walked.events;
             found.unsealed += walked.last.sequence.saturating_sub(agreed);
-            let disputed = sealed.disputed.get(&scope).filter(|_| range.to.is_none());
-            let broken = walked.broken.or_else(|| {
-                let disputed = *disputed?;
-                let missing = walked.last.sequence < disputed;
-                let first = if missing { walked.last.sequence } else { agreed } + 1;
-                let defect = if missing { Defect::Missing } else { Defect::Rewritten };
-                Some(Broken::link(&scope, first, None, defect))
-            });
+            let broken = walked.broken.or_else(|| sealed.against(&scope, walked.last, range.to));
             found.broken.extend(broken);
         }
         found.intact = found.broken.is_empty();
@@ -329,7 +329,11 @@ impl AuditLog {
     }
 
     /// Reads every checkpoint, in order, and compares what it sealed with what is stored.
-    async fn checkpoints(&self, only: Option<&str>, kept: &[String]) -> Result<Sealed, StoreError> {
+    pub(crate) async fn checkpoints(
+        &self,
+        only: Option<&str>,
+        kept: &[String],
+    ) -> Result<Sealed, StoreError> {
         let mut sealed = Sealed::default();
         let mut bases = HashMap::new();
         let (mut number, mut previous) = (0, Hash::NONE);
@@ -396,14 +400,16 @@ impl AuditLog {
                     bases.insert((*scope).clone(), base);
                 }
                 let base = bases.get(*scope).copied().unwrap_or(Head::NONE);
+                let there = stored.get(&((*scope).clone(), head.sequence));
                 let sound = match head.sequence {
                     gone if gone < base.sequence => true,
                     last if last == base.sequence => head.hash == base.hash,
-                    there => stored.get(&((*scope).clone(), there)) == Some(&head.hash.to_string()),
+                    _ => there == Some(&head.hash.to_string()),
                 };
-                let disputed = sealed.disputed.get(*scope).is_some_and(|place| *place <= head.sequence);
+                let disputed = sealed.disputed.get(*scope).is_some_and(|it| it.sequence <= head.sequence);
                 if !sound && !disputed {
-                    sealed.disputed.insert((*scope).clone(), head.sequence);
+                    let disputed = Disputed { sequence: head.sequence, gone: there.is_none() };
+                    sealed.disputed.insert((*scope).clone(), disputed);
                 }
                 if sound && !sealed.disputed.contains_key(*scope) {
                     let agreed = sealed.agreed.entry((*scope).clone()).or_default();
@@ -432,6 +438,19 @@ impl AuditLog {
             found.insert((row.try_get(0)?, sequence.unsigned_abs()), row.try_get(2)?);
         }
         Ok(found)
+    }
+}
+
+impl Sealed {
+    /// What the checkpoints hold against a chain whose links are sound up to `last`, not looking beyond `to`.
+    pub(crate) fn against(&self, scope: &str, last: Head, to: Option<u64>) -> Option<Broken> {
+        let Disputed { sequence, gone } = *self.disputed.get(scope)?;
+        let (first, defect) = if gone && last.sequence < sequence {
+            (last.sequence + 1, Defect::Missing)
+        } else {
+            (self.agreed.get(scope).copied().unwrap_or(0) + 1, Defect::Rewritten)
+        };
+        to.is_none_or(|to| first <= to).then(|| Broken::link(scope, first, None, defect))
     }
 }
 

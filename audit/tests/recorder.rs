@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chancery_audit::{Event, Limits, MemorySink, Metadata, Outcome, Recorder, SafeValue, Sink, SinkError};
+use chancery_audit::{
+    Event, Limits, MemorySink, Metadata, Outcome, Overflow, Recorder, SafeValue, Sink, SinkError,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 const SMALL: Limits = Limits {
     queue: 4,
     backlog: 8,
+    overflow: Overflow::Drop,
     batch: 3,
     patience: Duration::from_millis(200),
     settling: Duration::from_secs(2),
@@ -158,6 +161,48 @@ async fn a_failing_sink_holds_no_caller_up_and_what_does_not_fit_is_counted() {
     sink.fail(false);
     recorder.flush().await;
     assert_eq!(sink.kept(), (0..8).collect::<Vec<_>>(), "the oldest are kept, in order");
+}
+
+#[tokio::test]
+async fn where_a_full_backlog_blocks_callers_wait_and_nothing_is_lost() {
+    let sink = Moody::default();
+    sink.fail(true);
+    let recorder = Recorder::start(sink.clone(), Limits { overflow: Overflow::Block, ..SMALL });
+    let caller = tokio::spawn({
+        let recorder = recorder.clone();
+        async move {
+            for n in 0..50 {
+                recorder.record(event(n)).await;
+            }
+        }
+    });
+    // As many as the backlog, one batch that came in with the last of them, and the queue.
+    let most = SMALL.backlog + SMALL.batch + SMALL.queue;
+    until(|| recorder.failing().is_some() && recorder.backlog() >= SMALL.backlog + SMALL.queue).await;
+    assert!(recorder.backlog() <= most && !caller.is_finished(), "{}", recorder.backlog());
+    sink.fail(false);
+    caller.await.unwrap();
+    recorder.flush().await;
+    assert_eq!((sink.kept(), recorder.dropped()), ((0..50).collect(), 0));
+}
+
+#[tokio::test]
+async fn a_full_backlog_that_blocks_does_not_block_the_end() {
+    let sink = Moody::default();
+    sink.fail(true);
+    let recorder = Recorder::start(sink.clone(), Limits { overflow: Overflow::Block, ..SMALL });
+    let callers: Vec<_> = (0..50)
+        .map(|n| {
+            let recorder = recorder.clone();
+            tokio::spawn(async move { recorder.record(event(n)).await })
+        })
+        .collect();
+    until(|| recorder.failing().is_some() && recorder.backlog() >= SMALL.backlog + SMALL.queue).await;
+    recorder.close().await;
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    assert_eq!((sink.kept(), recorder.backlog(), recorder.dropped()), (vec![], 0, 50), "all are counted");
 }
 
 #[tokio::test]

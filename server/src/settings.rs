@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use config::{Config, ConfigError, Origin};
+use config::{Config, ConfigError, Origin, WhenFull};
 use descriptors::grant::LicenseStatus;
 use identity::{Allowance, Identity, PasswordSettings, SessionSettings, Settings, ThrottleSettings};
 use kernel::{Line, TenantId};
@@ -14,6 +14,15 @@ use signup::Decided;
 use store::StoreError;
 use tenancy::{Dns, OnboardingPolicy};
 use uuid::Uuid;
+
+/// How many audit events may wait, and what becomes of more.
+pub(crate) fn recording(config: &Config) -> audit::Limits {
+    let overflow = match config.audit.when_full {
+        WhenFull::Drop => audit::Overflow::Drop,
+        WhenFull::Block => audit::Overflow::Block,
+    };
+    audit::Limits { overflow, ..audit::Limits::default() }
+}
 
 /// Where tenants are found, and who proves their domains, by configuration.
 pub(crate) fn tenancy(

@@ -225,7 +225,7 @@ pub(crate) async fn assemble(
     let policy = OnboardingPolicy::closed();
     let tenancy = Tenancy::new(store.clone(), application, settings::tenancy(config, &line, policy.clone())?);
     tenancy.refresh().await.context("failed to read the onboarding policy")?;
-    let recorder = Recorder::start(SqlSink::new(store.clone()), audit::Limits::default());
+    let recorder = Recorder::start(SqlSink::new(store.clone()), settings::recording(config));
     let node = ambient.uuid();
     let outcomes = Arc::new(SqlOutcomes::new(store.clone(), node));
     let metered = SqlQuota::new(store.clone(), node);

@@ -205,9 +205,11 @@ kit::on_both_engines! {
         expected.extend(cases.iter().map(|(tenant, _, sequence, defect)| broken(tenant, *sequence, *defect)));
         assert_eq!(defects(&log(&store)).await, expected);
         for (tenant, _, sequence, defect) in cases {
-            let range = Range { scope: Some(Scope::Tenant(tenant.to_owned())), ..Range::default() };
-            let verified = log(&store).verify(&range, &[]).await.unwrap();
-            assert_eq!(found(verified.broken), [broken(tenant, sequence, defect)]);
+            for (from, to) in [(None, None), (None, Some(sequence)), (Some(sequence), None), (Some(sequence), Some(sequence))] {
+                let range = Range { scope: Some(Scope::Tenant(tenant.to_owned())), from, to };
+                let verified = log(&store).verify(&range, &[]).await.unwrap();
+                assert_eq!(found(verified.broken), [broken(tenant, sequence, defect)], "{from:?} {to:?}");
+            }
         }
     }
 
@@ -229,7 +231,14 @@ kit::on_both_engines! {
         let others: Vec<_> = (15..=22).map(|n| event(None, n)).collect();
         write(&store, &others).await;
         log.checkpoint(NOON).await.unwrap();
-        assert_eq!(defects(&log).await, [("platform".to_owned(), 4, Defect::Rewritten)], "the last that agrees is 3");
+        let rewritten = [("platform".to_owned(), 4, Defect::Rewritten)];
+        assert_eq!(defects(&log).await, rewritten, "the last that agrees is 3");
+        let range = |to| Range { scope: Some(Scope::Platform), from: None, to: Some(to) };
+        assert_eq!(found(log.verify(&range(5), &[]).await.unwrap().broken), rewritten, "also short of a checkpoint");
+        assert!(log.verify(&range(3), &[]).await.unwrap().intact);
+        let refused = log.export(&range(5), &mut Vec::new()).await.unwrap_err();
+        assert!(matches!(refused, AuditError::Broken(_)), "and it gets no seal as an export: {refused}");
+        assert_eq!(log.export(&range(3), &mut Vec::new()).await.unwrap(), 3);
     }
 
     async fn checkpoints_cannot_be_changed_forged_or_left_out(url: &str) {

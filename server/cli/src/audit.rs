@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
+use crate::Ask;
+
 /// `chancery audit`
 #[derive(Debug, Subcommand)]
 pub enum Audit {
     /// Show what happened, newest first
     Query(AuditQuery),
     /// Show what happens, as it happens
+    ///
+    /// With `--json`, one object to a line.
     Tail(AuditTail),
     /// Prove that the log is what was recorded, or name the first broken link of each chain
     ///
@@ -67,12 +71,9 @@ pub struct AuditQuery {
     /// Where to go on: what the page before says at its end
     #[arg(long, value_name = "CURSOR")]
     pub cursor: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// The file that says which server and holds the token, as `quickstart` writes it
-    #[arg(long, env = "CHANCERY_CREDENTIALS", value_name = "FILE")]
-    pub credentials: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub ask: Ask,
 }
 
 /// `chancery audit tail`
@@ -87,17 +88,14 @@ pub struct AuditTail {
     /// End after so many events, instead of going on until interrupted
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
-    /// Print one JSON object per line
-    #[arg(long)]
-    pub json: bool,
-    /// The file that says which server and holds the token, as `quickstart` writes it
-    #[arg(long, env = "CHANCERY_CREDENTIALS", value_name = "FILE")]
-    pub credentials: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub ask: Ask,
 }
 
-/// A part of the log.
+/// A part of the log, and where the log is.
 #[derive(Debug, Args)]
-pub struct AuditRange {
+pub struct AuditPart {
     /// Only this chain: `platform`, or `tenant:` and an id
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
@@ -107,11 +105,6 @@ pub struct AuditRange {
     /// Up to and with this place
     #[arg(long, value_name = "N")]
     pub to_sequence: Option<u64>,
-}
-
-/// Where the log is.
-#[derive(Debug, Args)]
-pub struct AuditSource {
     /// Read the database that this configuration names, instead of asking a server
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -125,10 +118,7 @@ pub struct AuditSource {
 pub struct AuditVerify {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
-    pub range: AuditRange,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub source: AuditSource,
+    pub part: AuditPart,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -139,10 +129,7 @@ pub struct AuditVerify {
 pub struct AuditExport {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
-    pub range: AuditRange,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "documented at its type")]
-    pub source: AuditSource,
+    pub part: AuditPart,
     /// The file to write; it must not exist yet. Standard output when not stated
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -179,7 +166,7 @@ impl AuditFilter {
     }
 }
 
-impl AuditRange {
+impl AuditPart {
     /// As the input of `platform.audit.verify` and `platform.audit.export`.
     pub fn input(&self) -> Map<String, Value> {
         let mut input = Map::new();

@@ -20,8 +20,7 @@ use clap_complete::Shell;
 use descriptors::coverage::FindingKind;
 
 pub use audit::{
-    Audit, AuditExport, AuditFilter, AuditQuery, AuditRange, AuditSource, AuditTail, AuditVerify,
-    VerifyExport,
+    Audit, AuditExport, AuditFilter, AuditPart, AuditQuery, AuditTail, AuditVerify, VerifyExport,
 };
 pub use license::{ContactArg, Diff, Inspect, Install, License, Request, Simulate, Status};
 
@@ -93,6 +92,17 @@ pub struct ConfigFile {
     /// The configuration file; keys may also be set as `CHANCERY_SECTION__KEY`
     #[arg(long, env = "CHANCERY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Whom to ask, and how to print the answer.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// The file that says which server and holds the token, as `quickstart` writes it
+    #[arg(long, env = "CHANCERY_CREDENTIALS", value_name = "FILE")]
+    pub credentials: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `chancery quickstart`
@@ -223,12 +233,9 @@ pub struct Quota {
     /// The tenant whose quotas to show beside the platform's; the operator's own when not stated
     #[arg(long, value_name = "SLUG")]
     pub tenant: Option<String>,
-    /// The file that says which server and holds the token, as `quickstart` writes it
-    #[arg(long, env = "CHANCERY_CREDENTIALS", value_name = "FILE")]
-    pub credentials: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub ask: Ask,
 }
 
 /// `chancery invoke`

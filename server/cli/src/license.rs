@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, str::FromStr};
 use clap::{Args, Subcommand};
 use envelope::request::{Contact, ContactRole};
 
-use crate::ConfigFile;
+use crate::{Ask, ConfigFile};
 
 /// `chancery license`
 #[derive(Debug, Subcommand)]
@@ -98,12 +98,9 @@ pub struct Install {
     /// Install without asking
     #[arg(long, conflicts_with = "preview")]
     pub yes: bool,
-    /// The file that says which server and holds the token, as `quickstart` writes it
-    #[arg(long, env = "CHANCERY_CREDENTIALS", value_name = "FILE")]
-    pub credentials: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at its type")]
+    pub ask: Ask,
 }
 
 /// `chancery license diff`

@@ -19,6 +19,8 @@ use crate::{Address, address};
 pub struct Audit {
     /// How many days events are kept in the database. Not stated, they are kept for good.
     pub retention_days: Option<NonZeroU32>,
+    /// What becomes of further events when 100,000 wait for a database that fails.
+    pub when_full: WhenFull,
     /// Files of one JSON object per line, by a name of your own: `[audit.json-lines.archive]`.
     pub json_lines: BTreeMap<String, JsonLinesSink>,
     /// Addresses that are sent each event, signed as Standard Webhooks has it: `[audit.webhook.siem]`.
@@ -27,6 +29,17 @@ pub struct Audit {
     pub syslog: BTreeMap<String, SyslogSink>,
     /// Collectors of OpenTelemetry logs: `[audit.otlp.siem]`.
     pub otlp: BTreeMap<String, OtlpSink>,
+}
+
+/// `audit.when-full`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenFull {
+    /// They are dropped and counted; no caller waits.
+    #[default]
+    Drop,
+    /// Callers wait, as long as their requests may take. Only events of requests that were given up are dropped and counted.
+    Block,
 }
 
 /// `[audit.json-lines.NAME]`

@@ -48,7 +48,7 @@ mod tenant;
 mod tls;
 
 pub use address::Address;
-pub use audit::{Audit, JsonLinesSink, OtlpSink, SyslogSink, WebhookSink};
+pub use audit::{Audit, JsonLinesSink, OtlpSink, SyslogSink, WebhookSink, WhenFull};
 pub use catalog::CatalogFiles;
 pub use error::{ConfigError, Origin};
 pub use identity::{Identity, Password, Session, Throttle};

@@ -7,10 +7,10 @@ use serde_json::json;
 
 /// Prints how far quotas are used. `false` when the server did not tell.
 pub(crate) async fn run(args: &Quota) -> anyhow::Result<bool> {
-    let server = Server::of(&args.credentials)?;
+    let server = Server::of(&args.ask.credentials)?;
     let answer = server.call_for(args.tenant.as_deref(), "platform.quotas.list", &json!({})).await?;
     let Some(answer) = answer else { return Ok(false) };
-    if args.json {
+    if args.ask.json {
         print::json(&answer)?;
         return Ok(true);
     }

@@ -11,16 +11,16 @@ use cli::{AuditExport, client};
 
 pub(super) async fn run(args: &AuditExport) -> anyhow::Result<bool> {
     let mut out = open(args)?;
-    let events = if let Some(config) = &args.source.config {
-        let range = super::range(&args.range)?;
+    let events = if let Some(config) = &args.part.config {
+        let range = super::range(&args.part)?;
         let (log, store) = super::look_at_log(config).await?;
         let exported = log.export(&range, &mut out).await;
         store.close().await;
         exported?
     } else {
-        let credentials = args.source.credentials.as_deref().context("name a server or a configuration")?;
+        let credentials = args.part.credentials.as_deref().context("name a server or a configuration")?;
         let server = client::Server::of(credentials)?;
-        let input = args.range.input().into();
+        let input = args.part.input().into();
         let Some(answer) = server.call("platform.audit.export", &input).await? else { return Ok(false) };
         let answer: platform::audit::export::AuditExport = serde_json::from_value(answer)?;
         out.write_all(answer.export.as_bytes())?;

@@ -9,7 +9,7 @@ mod verify_export;
 use std::path::Path;
 
 use audit::{AuditLog, Event, Range};
-use cli::{Audit, AuditRange, ConfigFile};
+use cli::{Audit, AuditPart, ConfigFile};
 use config::Config;
 use store::Store;
 
@@ -38,7 +38,7 @@ async fn look_at_log(file: &Path) -> anyhow::Result<(AuditLog, Store)> {
     Ok((sealing::audit_log(store.clone(), &sources), store))
 }
 
-fn range(stated: &AuditRange) -> anyhow::Result<Range> {
+fn range(stated: &AuditPart) -> anyhow::Result<Range> {
     let scope = stated.scope.as_deref().map(str::parse).transpose()?;
     Ok(Range { scope, from: stated.from_sequence, to: stated.to_sequence })
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const WAIT_SECONDS: u32 = 20;
 
 pub(super) async fn run(args: &AuditTail) -> anyhow::Result<bool> {
-    let server = client::Server::of(&args.credentials)?;
+    let server = client::Server::of(&args.ask.credentials)?;
     let wanted = Wanted::of(&args.filter)?;
     let mut after = if args.all { json!({}) } else { Value::Null };
     let mut left = args.count;
@@ -27,7 +27,7 @@ pub(super) async fn run(args: &AuditTail) -> anyhow::Result<bool> {
                 return Ok(true);
             }
             let line =
-                if args.json { serde_json::to_string(entry)? + "\n" } else { super::line(&entry.event) };
+                if args.ask.json { serde_json::to_string(entry)? + "\n" } else { super::line(&entry.event) };
             print::text(&line)?;
             left = left.map(|left| left - 1);
         }

@@ -5,16 +5,16 @@ use audit::{Seals, Verification};
 use cli::{AuditVerify, client, print};
 
 pub(super) async fn run(args: &AuditVerify) -> anyhow::Result<bool> {
-    let found = if let Some(config) = &args.source.config {
-        let range = super::range(&args.range)?;
+    let found = if let Some(config) = &args.part.config {
+        let range = super::range(&args.part)?;
         let (log, store) = super::look_at_log(config).await?;
         let found = log.verify(&range, &[]).await;
         store.close().await;
         found?
     } else {
-        let credentials = args.source.credentials.as_deref().context("name a server or a configuration")?;
+        let credentials = args.part.credentials.as_deref().context("name a server or a configuration")?;
         let server = client::Server::of(credentials)?;
-        let input = args.range.input().into();
+        let input = args.part.input().into();
         let Some(answer) = server.call("platform.audit.verify", &input).await? else { return Ok(false) };
         serde_json::from_value::<Verification>(answer)?
     };

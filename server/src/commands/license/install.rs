@@ -15,12 +15,12 @@ pub(super) async fn run(args: &Install) -> anyhow::Result<bool> {
         let message = "standard input is no terminal to ask at; state `--yes` or `--preview`";
         Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
     }
-    let server = client::Server::of(&args.credentials)?;
+    let server = client::Server::of(&args.ask.credentials)?;
     let input = json!({ "license": text(&args.file)? });
     let Some(previewed) = server.call("platform.license.preview", &input).await? else { return Ok(false) };
     let preview: LicensePreview = serde_json::from_value(previewed.clone())?;
     if args.preview {
-        if args.json {
+        if args.ask.json {
             print::json(&previewed)?;
         } else {
             print::text(&told(&preview))?;
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Install) -> anyhow::Result<bool> {
         return Ok(args.preview);
     }
     let Some(answer) = server.call("platform.license.install", &input).await? else { return Ok(false) };
-    report(&answer, args.json)?;
+    report(&answer, args.ask.json)?;
     Ok(true)
 }
 
