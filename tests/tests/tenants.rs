@@ -404,8 +404,16 @@ async fn the_platforms_own_tenant_is_seen_and_named_by_nobody(database: Database
     assert_eq!(done(get(&it, &format!("{TENANTS}?slug=platform")).await)["tenants"], json!([]));
     refused(get(&it, &at("")).await, 404, "unknown_tenant");
     refused(get(&it, &at("/children")).await, 404, "unknown_tenant");
-    refused(call(&it, Method::POST, &at("/children"), json!({ "slug": "leaf" })).await, 404, "unknown_tenant");
-    refused(call(&it, Method::POST, &at("/domains"), json!({ "domain": "a.example" })).await, 404, "unknown_tenant");
+    refused(
+        call(&it, Method::POST, &at("/children"), json!({ "slug": "leaf" })).await,
+        404,
+        "unknown_tenant",
+    );
+    refused(
+        call(&it, Method::POST, &at("/domains"), json!({ "domain": "a.example" })).await,
+        404,
+        "unknown_tenant",
+    );
     let suspended = json!({ "status": "SUSPENDED" });
     refused(call(&it, Method::PATCH, &at("/lifecycle/status"), suspended).await, 404, "unknown_tenant");
     refused(answer(it.request(Method::DELETE, &at(""))).await, 404, "unknown_tenant");
@@ -447,7 +455,10 @@ async fn a_tree_grows_within_its_slugs_and_its_quotas(database: Database) {
     };
     assert_eq!(slugs(done(get(&it, &format!("{TENANTS}?sort=slug")).await)).len(), 4);
     assert_eq!(slugs(done(get(&it, &beneath).await)).len(), 2);
-    done(answer(it.request(Method::DELETE, &format!("{TENANTS}/{}", branch["tenantId"].as_str().unwrap()))).await);
+    done(
+        answer(it.request(Method::DELETE, &format!("{TENANTS}/{}", branch["tenantId"].as_str().unwrap())))
+            .await,
+    );
     done(post(TENANTS, "root").await);
 }
 
