@@ -1,10 +1,15 @@
-//! What it costs to link events: the audit sink beside plain batched inserts of the same rows.
+//! What it costs to link events: the audit sink beside plain batched inserts of the same rows; and what a call pays for it.
 
+#[path = "dispatch/cases.rs"]
+#[expect(dead_code, reason = "the other benches call all cases")]
+mod cases;
 mod machine;
 
 use std::time::Instant;
 
-use audit::{Event, MIGRATIONS, Metadata, Outcome, Range, SafeValue, Sink as _, SqlSink};
+use audit::{Event, Limits, MIGRATIONS, Metadata, Outcome, Range, Recorder, SafeValue, Sink as _, SqlSink};
+use cases::{Case, Ready};
+use chancery_benches::{Figure, Goal};
 use jiff::Timestamp;
 use kernel::Ambient;
 use machine::{clock, introduce};
@@ -36,19 +41,82 @@ const PLAIN: &str = "
 fn main() {
     introduce();
     println!(
-        "Events per second in transactions of {BATCH}: median of {ROUNDS} rounds of {BATCHES} transactions."
+        "Events per second in transactions of {BATCH}, by how many tenants they concern: median of {ROUNDS} rounds of"
     );
-    println!("Share: median over the rounds of chained by plain, which take turns.");
-    println!("SQLite waits for the disk, PostgreSQL (a private cluster, fsync off) does not.\n");
-    println!("{:<44}{:>10}{:>10}{:>8}", "", "plain", "chained", "share");
+    println!(
+        "{BATCHES} transactions. Share: median over the rounds of chained by plain, which take turns. SQLite waits for the"
+    );
+    println!("disk, PostgreSQL (a private cluster, fsync off) does not.\n");
+    println!(
+        "| events per second | tenants | plain | chained | share | goal | |\n|---|--:|--:|--:|--:|--:|---|"
+    );
     let sqlite = kit::Database::sqlite();
-    kit::run(compare("SQLite", sqlite.url(), 1));
+    let mut verified = vec![kit::run(compare("SQLite", sqlite.url(), 1))];
     let postgres = kit::run(kit::Database::postgres());
-    kit::run(compare("PostgreSQL", postgres.url(), 1));
-    kit::run(compare("PostgreSQL", postgres.url(), 4));
+    verified.extend([1, 4].map(|writers| kit::run(compare("PostgreSQL", postgres.url(), writers))));
+
+    println!("\n| verifying | events | per second |\n|---|--:|--:|");
+    println!("{}", verified.join("\n"));
+
+    println!(
+        "\nOne caller, by the clock of each call: what stands between it and the handler, the audit included.\n"
+    );
+    println!("| µs per call, p50 | bare | audited | added | goal | |\n|---|--:|--:|--:|--:|---|");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    for (engine, url) in [("SQLite", sqlite.url()), ("PostgreSQL", postgres.url())] {
+        runtime.block_on(call(engine, url));
+    }
 }
 
-async fn compare(engine: &str, url: &str, writers: usize) {
+/// What auditing into the database adds to a call: to one that looks, which hands its event in, and to a change, which is
+/// answered when its event is written.
+async fn call(engine: &str, url: &str) {
+    let store = Store::open(url, Options::default()).await.expect("the same database");
+    let recorder = || Recorder::start(SqlSink::new(store.clone()), Limits::default());
+    let bare = Ready::of(Case::Bare, cases::testkit()).await;
+    for (case, name, burst, goal) in [
+        (Case::Licensed, "a look", 256, Some(Goal::AtMost(2.0))),
+        (Case::Metered, "a change, answered when its event is written", 16, None),
+    ] {
+        let recorder = recorder();
+        let audited = Ready::of(case, cases::testkit().recording_to(recorder.clone())).await;
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        for round in 0..=ROUNDS * 4 {
+            let (bare, audited) = (time(&bare, burst).await, time(&audited, burst).await);
+            recorder.flush().await;
+            if round > 0 {
+                without.extend(bare);
+                with.extend(audited);
+            }
+        }
+        assert_eq!(recorder.dropped(), 0, "every event is kept");
+        let (without, with) = (median(without), median(with));
+        let added = Figure::new(
+            "what auditing adds to a call's p50",
+            &format!("{engine}, {name}"),
+            "µs",
+            with - without,
+        );
+        let added = goal.map_or(added.clone(), |goal| added.goal(goal));
+        println!("| {} | {without:.2} | {with:.2} | {:.2} | {} |", added.case, added.value, judged(&added));
+        added.tell();
+    }
+}
+
+/// Microseconds of each call of a burst.
+async fn time(ready: &Ready, burst: usize) -> Vec<f64> {
+    let mut times = Vec::with_capacity(burst);
+    for _ in 0..burst {
+        let start = clock();
+        ready.call().await;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    times
+}
+
+/// Answers the line on verifying what was chained.
+async fn compare(engine: &str, url: &str, writers: usize) -> String {
     for scopes in [1, 16, 256] {
         let store = Store::open(url, Options::default()).await.expect("a fresh database");
         store.migrate(MIGRATIONS).await.expect("the tables of the audit");
@@ -80,10 +148,22 @@ async fn compare(engine: &str, url: &str, writers: usize) {
                 chained.clear();
             }
         }
-        let share = median(plain.iter().zip(&chained).map(|(plain, chained)| chained / plain).collect());
+        let shares: Vec<_> = plain.iter().zip(&chained).map(|(plain, chained)| chained / plain).collect();
+        let case = format!("{engine}, {}", count(writers, "writer"));
+        let share = Figure::median(
+            "audit, chained by plain",
+            &format!("{case}, {}", count(scopes, "tenant")),
+            "x",
+            &shares,
+        )
+        .goal(Goal::AtLeast(0.7));
         let (plain, chained) = (median(plain), median(chained));
-        let name = format!("{engine}, {}, {}", count(writers, "writer"), count(scopes, "scope"));
-        println!("{name:<44}{plain:>10.0}{chained:>10.0}{share:>8.2}");
+        println!(
+            "| {case} | {scopes} | {plain:.0} | {chained:.0} | {:.2} | {} |",
+            share.value,
+            judged(&share)
+        );
+        share.tell();
     }
     let store = Store::open(url, Options::default()).await.expect("the same database");
     let start = clock();
@@ -91,7 +171,19 @@ async fn compare(engine: &str, url: &str, writers: usize) {
         audit::AuditLog::new(store).verify(&Range::default(), &[]).await.expect("a look at every link");
     assert!(verified.intact, "{:?}", verified.broken);
     let speed = per_second(verified.events, start);
-    println!("{:<54}{speed:>10.0}", format!("{engine}, verifying {} events", verified.events));
+    format!("| {engine} | {} | {speed:.0} |", verified.events)
+}
+
+/// The last two cells of a row.
+fn judged(figure: &Figure) -> String {
+    match figure.goal {
+        Some(goal @ (Goal::AtMost(bound) | Goal::AtLeast(bound))) => {
+            let how = if matches!(goal, Goal::AtMost(_)) { "at most" } else { "at least" };
+            let verdict = if goal.is_met_by(figure.value) { "met" } else { "**missed**" };
+            format!("{how} {bound} | {verdict}")
+        }
+        None => " | ".to_owned(),
+    }
 }
 
 fn count(number: usize, what: &str) -> String {

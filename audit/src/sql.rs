@@ -1,10 +1,9 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use store::sqlx::{self, AnyConnection, AssertSqlSafe, Row as _};
+use store::sqlx::{self, AnyConnection, AssertSqlSafe};
 use store::{Cause, Engine, Migration, OpenCall, Store, StoreError, Work};
 
-use crate::chain::{COLUMNS, Head, Link, Record, WIDTH, stored};
-use crate::seal::head;
+use crate::chain::{COLUMNS, Hash, Head, Link, Record, WIDTH, decode, stored};
 use crate::{Event, Scope, Sink, SinkError};
 
 /// The tables of [`SqlSink`], [`AuditLog`](crate::AuditLog) and [`Consumer`](crate::Consumer).
@@ -200,7 +199,7 @@ pub(crate) async fn append(
         .collect();
     if !links.is_empty() {
         insert(&mut work, links).await?;
-        move_heads(&mut work, heads).await?;
+        move_heads(&mut work, store.engine(), &heads).await?;
     }
     work.commit(Cause::Upkeep).await?;
     Ok(there)
@@ -208,47 +207,49 @@ pub(crate) async fn append(
 
 /// A unit of work that has the head of each of these scopes for itself, and has read it.
 async fn begin(store: &Store, heads: &mut BTreeMap<String, Head>) -> Result<Work, StoreError> {
-    // The one writer of SQLite has everything for itself.
-    let lock = match store.engine() {
-        Engine::Sqlite => "",
-        Engine::Postgres => " ORDER BY scope COLLATE \"C\" FOR UPDATE",
+    // A batch may touch as many scopes as it has events, so their heads come and go as one value: `{"platform":[7,"9f3c…"]}`.
+    let read = match store.engine() {
+        // Its one writer has everything for itself.
+        Engine::Sqlite => {
+            "SELECT json_group_object(scope, json_array(sequence, hash)) FROM audit_head
+             WHERE scope IN (SELECT value FROM json_each($1))"
+        }
+        Engine::Postgres => {
+            "SELECT CAST(json_object_agg(scope, json_build_array(sequence, hash)) AS TEXT) FROM (
+                 SELECT scope, sequence, hash FROM audit_head
+                 WHERE scope IN (SELECT value FROM json_array_elements_text(CAST($1 AS JSON)))
+                 ORDER BY scope COLLATE \"C\" FOR UPDATE
+             ) AS locked"
+        }
     };
-    let scopes: Vec<_> = heads.keys().cloned().collect();
+    let scopes = json(&heads.keys().collect::<Vec<_>>())?;
     loop {
         let mut work = store.begin().await?;
-        let mut missing: HashSet<_> = scopes.iter().collect();
-        for part in parts(&scopes) {
-            let sql = format!(
-                "SELECT scope, sequence, hash FROM audit_head WHERE scope IN ({}){lock}",
-                places(0, part.len())
-            );
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for scope in part {
-                query = query.bind(scope);
-            }
-            for row in query.fetch_all(&mut *work).await? {
-                let scope: String = row.try_get(0)?;
-                missing.remove(&scope);
-                heads.insert(scope, head(row.try_get(1)?, &row.try_get::<String, _>(2)?)?);
-            }
-        }
-        if missing.is_empty() || store.engine() == Engine::Sqlite {
+        let found: Option<String> = sqlx::query_scalar(read).bind(&scopes).fetch_one(&mut *work).await?;
+        let found = found.as_deref().unwrap_or("{}");
+        let found: HashMap<String, (u64, Hash)> = serde_json::from_str(found).map_err(decode)?;
+        let all = found.len() == heads.len();
+        heads.extend(found.into_iter().map(|(scope, (sequence, hash))| (scope, Head { sequence, hash })));
+        if all || store.engine() == Engine::Sqlite {
             return Ok(work);
         }
         // A row that is not there cannot be locked. It is made first, by a transaction that holds nothing else.
         drop(work);
         let mut work = store.begin().await?;
-        for scope in scopes.iter().filter(|scope| missing.contains(scope)) {
-            sqlx::query(
-                "INSERT INTO audit_head (scope, sequence, hash) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING",
-            )
-            .bind(scope)
-            .bind(Head::NONE.hash.to_string())
-            .execute(&mut *work)
-            .await?;
-        }
+        sqlx::query(
+            "INSERT INTO audit_head (scope, sequence, hash)
+             SELECT value, 0, $2 FROM json_array_elements_text(CAST($1 AS JSON)) ON CONFLICT DO NOTHING",
+        )
+        .bind(&scopes)
+        .bind(Head::NONE.hash.to_string())
+        .execute(&mut *work)
+        .await?;
         work.commit(Cause::Upkeep).await?;
     }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
 /// The ids of those events that are there already.
@@ -300,21 +301,23 @@ async fn insert(connection: &mut AnyConnection, mut links: Vec<Link>) -> Result<
 
 async fn move_heads(
     connection: &mut AnyConnection,
-    heads: BTreeMap<String, Head>,
+    engine: Engine,
+    heads: &BTreeMap<String, Head>,
 ) -> Result<(), sqlx::Error> {
-    let heads: Vec<_> = heads.into_iter().collect();
-    for part in parts(&heads) {
-        let sql = format!(
-            "INSERT INTO audit_head (scope, sequence, hash) VALUES {}
-             ON CONFLICT (scope) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash",
-            tuples(part.len(), 3)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (scope, head) in part {
-            query = query.bind(scope).bind(stored(head.sequence)).bind(head.hash.to_string());
+    let sql = match engine {
+        Engine::Sqlite => {
+            "INSERT INTO audit_head (scope, sequence, hash)
+             SELECT key, value ->> 0, value ->> 1 FROM json_each($1) WHERE true
+             ON CONFLICT (scope) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash"
         }
-        query.execute(&mut *connection).await?;
-    }
+        Engine::Postgres => {
+            "UPDATE audit_head SET sequence = CAST(moved.value ->> 0 AS BIGINT), hash = moved.value ->> 1
+             FROM json_each(CAST($1 AS JSON)) AS moved WHERE audit_head.scope = moved.key"
+        }
+    };
+    let heads: BTreeMap<_, _> =
+        heads.iter().map(|(scope, head)| (scope, (head.sequence, head.hash))).collect();
+    sqlx::query(sql).bind(json(&heads)?).execute(connection).await?;
     Ok(())
 }
 

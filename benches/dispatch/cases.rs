@@ -114,7 +114,10 @@ pub(crate) struct Ready {
 
 impl Ready {
     pub(crate) async fn make(case: Case) -> Self {
-        let testkit = testkit();
+        Self::of(case, testkit()).await
+    }
+
+    pub(crate) async fn of(case: Case, testkit: Testkit) -> Self {
         let bus = if case.passes_the_column() {
             testkit.bus().await
         } else {
@@ -142,7 +145,6 @@ impl Ready {
         assert_eq!(black_box(answer), Some(8), "every call is let through");
     }
 
-    /// The bus, for who calls it from elsewhere.
     /// Of all calls so far, each must have been audited once.
     pub(crate) async fn check(&self, calls: usize) {
         if self.case.passes_the_column() {

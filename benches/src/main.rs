@@ -16,7 +16,7 @@ use std::{fs, path::Path, process::ExitCode};
 use chancery_benches::Figure;
 
 /// What must have been measured: a run that lacks one of these proves nothing.
-const GROUPS: [&str; 8] = [
+const GROUPS: [&str; 10] = [
     "decision, 2,000 commands",
     "quota, exactness",
     "quota, durable charges at 64 callers",
@@ -25,6 +25,8 @@ const GROUPS: [&str; 8] = [
     "http",
     "start-up",
     "idle memory",
+    "audit, chained by plain",
+    "what auditing adds to a call's p50",
 ];
 
 fn main() -> ExitCode {

@@ -27,9 +27,8 @@ async fn denied(quickstart: &Quickstart, count: usize) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn events_are_narrowed_paged_and_followed() {
-    let quickstart = Quickstart::over(Database::sqlite());
+async fn events_are_narrowed_paged_and_followed(database: Database) {
+    let quickstart = Quickstart::over(database);
     denied(&quickstart, 5).await;
     quickstart.call("tenancy.tenants.list", json!({})).await;
 
@@ -75,6 +74,16 @@ async fn events_are_narrowed_paged_and_followed() {
         assert!(!told.0);
         assert!(waiting.join().unwrap().1.contains("CEILING_EXCEEDED"));
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_narrowed_paged_and_followed_on_sqlite() {
+    events_are_narrowed_paged_and_followed(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_narrowed_paged_and_followed_on_postgresql() {
+    events_are_narrowed_paged_and_followed(Database::postgres().await).await;
 }
 
 async fn a_broken_chain_ends_with_1_and_an_export_proves_itself_elsewhere(database: Database) {
@@ -142,9 +151,8 @@ async fn a_broken_chain_ends_with_1_and_an_export_proves_itself_elsewhere_on_pos
     a_broken_chain_ends_with_1_and_an_export_proves_itself_elsewhere(Database::postgres().await).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved() {
-    let mut quickstart = Quickstart::over(Database::sqlite());
+async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved(database: Database) {
+    let mut quickstart = Quickstart::over(database);
     assert!(quickstart.stop());
     let store = Store::open(quickstart.database(), Options::default()).await.unwrap();
     let old = |n: u128| Event {
@@ -186,4 +194,14 @@ async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved()
     assert!(status.is_success() && found["intact"] == true, "{found}");
     assert!(found["events"].as_u64().unwrap() > 0, "what is not old enough stays");
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved_on_sqlite() {
+    events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved_on_postgresql() {
+    events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved(Database::postgres().await).await;
 }

@@ -88,6 +88,16 @@ kit::on_both_engines! {
         assert_intact(&store, 5).await;
     }
 
+    async fn a_tenant_of_any_name_has_a_chain_that_goes_on(url: &str) {
+        let store = open(url).await;
+        let names = ["\"", "a\\b", "a,b", "{\"a\":[1]}", "\u{1}\n\u{7f}", "né\u{2028}\u{1f600}", "", "platform"];
+        for n in 1..=3 {
+            write(&store, &names.map(|name| event(Some(name), n))).await;
+        }
+        assert_intact(&store, 3 * names.len() as u64).await;
+        assert_eq!(log(&store).verify(&Range::default(), &[]).await.unwrap().scopes, names.len() as u64);
+    }
+
     async fn writers_of_one_scope_and_of_many_leave_every_chain_linear(url: &str) {
         let mut writers = Vec::new();
         for writer in 0..8_u32 {

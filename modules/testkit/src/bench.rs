@@ -45,7 +45,8 @@ impl Bench {
             testkit.catalog.clone().unwrap_or_else(|| Catalog::linked().expect("the linked catalog"));
         let license = RunningLicense::read(sources(testkit, &folder), testkit.now());
         let events = MemorySink::new();
-        let recorder = Recorder::start(events.clone(), audit::Limits::default());
+        let in_memory = || Recorder::start(events.clone(), audit::Limits::default());
+        let recorder = testkit.recorder.clone().unwrap_or_else(in_memory);
         let guards = testkit
             .guards
             .iter()

@@ -45,7 +45,7 @@ mod clock;
 
 use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc};
 
-use audit::Event;
+use audit::{Event, Recorder};
 use descriptors::{
     access::{GuardedBy, Permission},
     catalog::Catalog,
@@ -86,6 +86,7 @@ pub struct Testkit {
     pub(crate) shape: DeploymentShape,
     pub(crate) windows: Windows,
     pub(crate) clock: TestClock,
+    pub(crate) recorder: Option<Recorder>,
     caller: Caller,
     permissions: BTreeSet<&'static str>,
     tenant: TenantId,
@@ -182,6 +183,7 @@ impl Testkit {
             permissions: BTreeSet::new(),
             tenant: TenantId(clock.ambient().uuid()),
             clock,
+            recorder: None,
             bench: OnceCell::new(),
         }
     }
@@ -321,6 +323,12 @@ impl Testkit {
     #[must_use]
     pub fn with_catalog(self, catalog: Catalog) -> Self {
         self.change(|testkit| testkit.catalog = Some(catalog))
+    }
+
+    /// With events handed in there, and not kept for [`events`](Self::events).
+    #[must_use]
+    pub fn recording_to(self, recorder: Recorder) -> Self {
+        self.change(|testkit| testkit.recorder = Some(recorder))
     }
 
     /// Lets time pass.
