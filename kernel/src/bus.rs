@@ -131,9 +131,18 @@ impl Bus {
         let Some(index) = self.registry.find(id) else {
             return Err(Fault::Unknown(id.to_owned()));
         };
-        let invocation = Invocation { command: index, input: Input::Json(input), cx };
-        let output = self.column.answer(invocation).await?;
-        self.registry.entry(index).encode(&output)
+        self.dispatch_json_at(cx, index, input).await
+    }
+
+    /// Runs the command at a place of its registry, with JSON in and out.
+    pub async fn dispatch_json_at(
+        &self,
+        cx: Cx,
+        command: CommandIndex,
+        input: Value,
+    ) -> Result<Value, Fault<BoxProblem>> {
+        let output = self.column.answer(Invocation { command, input: Input::Json(input), cx }).await?;
+        self.registry.entry(command).encode(&output)
     }
 }
 

@@ -224,9 +224,15 @@ struct Surroundings {
 impl Cx {
     /// A call by `principal`, on behalf of no tenant, with a fresh correlation id and no deadline.
     pub fn new(ambient: Ambient, principal: Principal) -> Self {
+        let correlation = ambient.uuid().into();
+        Self::correlated(ambient, principal, correlation)
+    }
+
+    /// A call by `principal` as part of a caller's request, on behalf of no tenant and with no deadline.
+    pub fn correlated(ambient: Ambient, principal: Principal, correlation: CorrelationId) -> Self {
         let recognized = matches!(principal, Principal::Anonymous).then(Arc::default);
         let surroundings = Surroundings {
-            correlation: ambient.uuid().into(),
+            correlation,
             ambient,
             tenant: None,
             principal,

@@ -120,9 +120,9 @@ impl Visitor {
         }
         let console = &self.house.console;
         let left = self.deadline.duration_since(self.now());
-        let mut cx = Cx::new(console.ambient.clone(), self.principal.clone())
-            .with_correlation(self.correlation.clone())
-            .with_timeout(Duration::try_from(left).unwrap_or_default());
+        let mut cx =
+            Cx::correlated(console.ambient.clone(), self.principal.clone(), self.correlation.clone())
+                .with_timeout(Duration::try_from(left).unwrap_or_default());
         if let Some(tenant) = tenant {
             cx = cx.with_tenant(tenant);
         }

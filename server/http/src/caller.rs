@@ -28,16 +28,19 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What surrounds the call of this request.
-pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result<Cx, Failure> {
-    let arrival = parts.extensions.get::<Arrival>().expect("the edge stands around every route");
+pub(crate) async fn cx(
+    api: &Api,
+    arrival: &Arrival,
+    parts: &Parts,
+    tenant: Option<&str>,
+) -> Result<Cx, Failure> {
     let key = text(&parts.headers, &IDEMPOTENCY_KEY, IdempotencyKey::parse)?;
     let principal = principal(api, &parts.method, &parts.headers).await?;
     let tenant = match tenant {
         None => own(api, &principal, parts).await?,
         Some(slug) => Some(acting_for(api, &principal, slug, &parts.method).await?),
     };
-    let mut cx = Cx::new(api.ambient.clone(), principal)
-        .with_correlation(arrival.correlation.clone())
+    let mut cx = Cx::correlated(api.ambient.clone(), principal, arrival.correlation.clone())
         .with_deadline(arrival.deadline);
     if let Some(tenant) = tenant {
         cx = cx.with_tenant(tenant);
@@ -45,8 +48,8 @@ pub(crate) async fn cx(api: &Api, parts: &Parts, tenant: Option<&str>) -> Result
     if let Some(key) = key {
         cx = cx.with_idempotency_key(key);
     }
-    if let Some(peer) = peer(&parts.extensions, &parts.headers, &api.proxies) {
-        cx = cx.with_peer(peer);
+    if let Some(connected) = arrival.connected {
+        cx = cx.with_peer(before_proxies(connected, &parts.headers, &api.proxies));
     }
     let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
     if let Some(trace) = traceparent.and_then(TraceContext::parse) {
@@ -86,14 +89,18 @@ async fn in_session(api: &Api, method: &Method, headers: &HeaderMap) -> Result<P
 /// The address a request came from: the last one before our own proxies.
 pub fn peer(extensions: &Extensions, headers: &HeaderMap, proxies: &[IpAddr]) -> Option<IpAddr> {
     let ConnectInfo(connected) = extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(before_proxies(*connected, headers, proxies))
+}
+
+fn before_proxies(connected: SocketAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
     let connected = connected.ip().to_canonical();
     if !proxies.contains(&connected) {
-        return Some(connected);
+        return connected;
     }
     let lines = headers.get_all(FORWARDED_FOR).into_iter().filter_map(|line| line.to_str().ok());
     let told: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
     let told = told.into_iter().rev().map_while(|text| text.parse::<IpAddr>().ok());
-    told.map(|address| address.to_canonical()).find(|address| !proxies.contains(address)).or(Some(connected))
+    told.map(|address| address.to_canonical()).find(|address| !proxies.contains(address)).unwrap_or(connected)
 }
 
 fn home(principal: &Principal) -> Option<TenantId> {

@@ -1,12 +1,20 @@
 //! What surrounds every request: its correlation id, its deadline, the body of its failure, and the headers of all
 //! answers.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Version,
+        self, HeaderMap, HeaderName, HeaderValue, Version,
         header::{CACHE_CONTROL, HOST, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
@@ -29,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Arrival {
     pub(crate) correlation: CorrelationId,
     pub(crate) deadline: Timestamp,
+    /// The other end of the connection.
+    pub(crate) connected: Option<SocketAddr>,
 }
 
 impl Arrival {
@@ -40,45 +50,58 @@ impl Arrival {
 
 /// Stands around everything that the router answers.
 pub(crate) async fn edge(State(mounted): State<Arc<Mounted>>, request: Request, next: Next) -> Response {
-    around(&mounted, request, |request| next.run(request)).await
+    let connected = request.extensions().get().map(|ConnectInfo(connected)| *connected);
+    around(&mounted, connected, request, |arrival, mut request| {
+        request.extensions_mut().insert(arrival);
+        next.run(request)
+    })
+    .await
 }
 
-/// Stands around an answer.
-pub(crate) async fn around<F: Future<Output = Response>>(
+/// Stands around an answer, which is pinned where it is made: it would be kept once more with each hand it goes through.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice while it runs")]
+pub(crate) fn around<B, F: Future<Output = Response>>(
     mounted: &Mounted,
-    request: Request,
-    answer: impl FnOnce(Request) -> F,
-) -> Response {
-    let mut measured = Measured::begin(&*mounted.api.metrics);
-    let now = mounted.api.ambient.now();
-    let fresh = || CorrelationId::from(mounted.api.ambient.uuid_at(now));
-    let (correlation, response) = match text(request.headers(), &CORRELATION_ID, CorrelationId::parse) {
-        Err(failure) => (fresh(), failure.into_response()),
-        Ok(stated) => {
-            let correlation = stated.unwrap_or_else(fresh);
-            let response = match names_one_host(&request) {
-                Ok(()) => {
-                    let deadline = now.checked_add(mounted.api.limits.request_timeout);
-                    let deadline = deadline.unwrap_or(Timestamp::MAX);
-                    in_time(mounted, Arrival { correlation: correlation.clone(), deadline }, request, answer)
-                        .await
+    connected: Option<SocketAddr>,
+    request: http::Request<B>,
+    answer: impl FnOnce(Arrival, http::Request<B>) -> F,
+) -> impl Future<Output = Response> {
+    async move {
+        let mut measured = Measured::begin(&*mounted.api.metrics);
+        let now = mounted.api.ambient.now();
+        let fresh = || CorrelationId::from(mounted.api.ambient.uuid_at(now));
+        let (correlation, refused) = match text(request.headers(), &CORRELATION_ID, CorrelationId::parse) {
+            Err(failure) => (fresh(), Err(failure)),
+            Ok(stated) => (stated.unwrap_or_else(fresh), names_one_host(&request)),
+        };
+        let response = if let Err(failure) = refused {
+            failure.into_response()
+        } else {
+            let limit = mounted.api.limits.request_timeout;
+            let deadline = now.checked_add(limit).unwrap_or(Timestamp::MAX);
+            let arrival = Arrival { correlation: correlation.clone(), deadline, connected };
+            let answer = pin!(AssertUnwindSafe(answer(arrival, request)).catch_unwind());
+            match in_time(|| limit.saturating_add(PATIENCE), answer).await {
+                Some(Ok(response)) => response,
+                Some(Err(_)) => {
+                    tracing::error!(correlation = correlation.as_str(), "a request panicked");
+                    Failure::internal().into_response()
                 }
-                Err(failure) => failure.into_response(),
-            };
-            (correlation, response)
-        }
-    };
-    let mut response = match response.extensions().get::<Failure>().cloned() {
-        Some(failure) => failure.write(response, &correlation),
-        None => response,
-    };
-    measured.status = Some(response.status().as_u16());
-    let headers = response.headers_mut();
-    let id = HeaderValue::from_str(correlation.as_str()).expect("a correlation id is visible ASCII");
-    headers.insert(CORRELATION_ID, id);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+                None => Failure::timed_out().into_response(),
+            }
+        };
+        let mut response = match response.extensions().get::<Failure>().cloned() {
+            Some(failure) => failure.write(response, &correlation),
+            None => response,
+        };
+        measured.status = Some(response.status().as_u16());
+        let headers = response.headers_mut();
+        let id = HeaderValue::from_str(correlation.as_str()).expect("a correlation id is visible ASCII");
+        headers.insert(CORRELATION_ID, id);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
 }
 
 /// A request that is being answered. Dropped without a status, its caller went away.
@@ -100,27 +123,24 @@ impl Drop for Measured<'_> {
     }
 }
 
-async fn in_time<F: Future<Output = Response>>(
-    mounted: &Mounted,
-    arrival: Arrival,
-    mut request: Request,
-    answer: impl FnOnce(Request) -> F,
-) -> Response {
-    let patience = mounted.api.limits.request_timeout.saturating_add(PATIENCE);
-    let correlation = arrival.correlation.clone();
-    request.extensions_mut().insert(arrival);
-    match tokio::time::timeout(patience, AssertUnwindSafe(answer(request)).catch_unwind()).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
-            tracing::error!(correlation = correlation.as_str(), "a request panicked");
-            Failure::internal().into_response()
+/// What comes of a future that may take so long. Most have it when they are first asked; only one that makes its caller
+/// wait is worth a timer.
+pub(crate) fn in_time<F: Future>(
+    most: impl Fn() -> Duration,
+    mut future: Pin<&mut F>,
+) -> impl Future<Output = Option<F::Output>> {
+    let mut timer = None;
+    poll_fn(move |task| {
+        if let Poll::Ready(outcome) = future.as_mut().poll(task) {
+            return Poll::Ready(Some(outcome));
         }
-        Err(_) => Failure::timed_out().into_response(),
-    }
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(most())));
+        timer.as_mut().poll(task).map(|()| None)
+    })
 }
 
 /// RFC 9112, 3.2: one host, or two readers of a request may disagree about whom it is for.
-fn names_one_host(request: &Request) -> Result<(), Failure> {
+fn names_one_host<B>(request: &http::Request<B>) -> Result<(), Failure> {
     match request.headers().get_all(HOST).iter().count() {
         1 => Ok(()),
         0 if request.version() < Version::HTTP_11 => Ok(()),

@@ -7,7 +7,9 @@ use descriptors::{
     descriptor::{LicenseDescriptor, ProtectionMode},
     route::{HttpRoute, Method},
 };
-use kernel::{CommandId, Contract, Principal, Registry};
+use kernel::{CommandId, CommandIndex, Contract, Principal};
+
+use crate::Api;
 
 /// Why the routes of a program do not fit together. Start-up stops with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,18 +53,22 @@ pub(crate) const METRICS: &str = "/metrics";
 /// A command that is exposed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exposed {
+    pub(crate) index: CommandIndex,
     pub(crate) contract: Contract,
     pub(crate) access: Access,
+    /// Whether it is one of an opening, and so not there for ever.
+    pub(crate) is_passing: bool,
 }
 
 impl Exposed {
-    fn of(contract: &Contract, production: bool) -> Option<Self> {
+    fn of(index: CommandIndex, contract: &Contract, api: &Api) -> Option<Self> {
         let access = *contract.facet::<Access>()?;
         let mode = contract.facet::<LicenseDescriptor>().map(LicenseDescriptor::mode);
         let hidden = access.audience() == Audience::Internal
             || mode == Some(ProtectionMode::InternalSystem)
-            || (mode == Some(ProtectionMode::DevelopmentOnly) && production);
-        (!hidden).then_some(Self { contract: *contract, access })
+            || (mode == Some(ProtectionMode::DevelopmentOnly) && api.production);
+        let is_passing = api.openings.concern(contract.id());
+        (!hidden).then_some(Self { index, contract: *contract, access, is_passing })
     }
 
     pub(crate) fn id(&self) -> CommandId {
@@ -89,10 +95,10 @@ impl Exposed {
 }
 
 /// The exposed commands by id.
-pub(crate) fn exposed(registry: &Registry, production: bool) -> BTreeMap<&'static str, Exposed> {
-    registry
-        .entries()
-        .filter_map(|(_, entry)| Exposed::of(entry.contract()?, production))
+pub(crate) fn exposed(api: &Api) -> BTreeMap<&'static str, Exposed> {
+    let entries = api.bus.registry().entries();
+    entries
+        .filter_map(|(index, entry)| Exposed::of(index, entry.contract()?, api))
         .map(|command| (command.id().as_str(), command))
         .collect()
 }

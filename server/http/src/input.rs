@@ -1,9 +1,10 @@
 //! The input of a call, from wherever the request carries it.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use axum::{
-    body::Body,
+    BoxError,
+    body::{Bytes, HttpBody},
     extract::{Query, RawPathParams},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header::CONTENT_TYPE},
 };
@@ -11,7 +12,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kernel::Category;
 use serde_json::{Map, Value};
 
-use crate::{failure::Failure, fields::Fields};
+use crate::{edge::in_time, failure::Failure, fields::Fields};
 
 /// The query key that names a tenant. It is never a field.
 const TENANT: &str = "tenant";
@@ -20,6 +21,7 @@ const TENANT: &str = "tenant";
 const MOST_FIELDS: usize = 100;
 
 /// A query, with the tenant it names set apart.
+#[derive(Default)]
 pub(crate) struct Queried {
     pub(crate) tenant: Option<String>,
     fields: Vec<(String, String)>,
@@ -27,6 +29,9 @@ pub(crate) struct Queried {
 
 impl Queried {
     pub(crate) fn of(uri: &Uri) -> Result<Self, Failure> {
+        if uri.query().is_none() {
+            return Ok(Self::default());
+        }
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| Failure::new("malformed_query", Category::Validation, error.body_text()))?;
         if pairs.len() > MOST_FIELDS {
@@ -55,6 +60,11 @@ impl Queried {
         }
     }
 }
+
+/// A body that may still be on its way.
+pub(crate) trait Incoming: HttpBody<Data = Bytes, Error: Into<BoxError>> {}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>>> Incoming for B {}
 
 /// The fields of an input, each given once or alike.
 pub(crate) struct Gathered(Map<String, Value>);
@@ -111,21 +121,21 @@ impl Gathered {
 /// The JSON of a body; of none, `null`.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    body: impl Incoming,
     max_bytes: usize,
-    timeout: Duration,
+    left: impl Fn() -> Duration,
 ) -> Result<Value, Failure> {
-    let bytes = match tokio::time::timeout(timeout, Limited::new(body, max_bytes).collect()).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    let bytes = match in_time(left, pin!(Limited::new(body, max_bytes).collect())).await {
+        Some(Ok(collected)) => collected.to_bytes(),
+        Some(Err(error)) if error.is::<LengthLimitError>() => {
             let message = "the body is larger than this server takes";
             return Err(Failure::request(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message));
         }
-        Ok(Err(error)) => {
+        Some(Err(error)) => {
             let message = format!("the body did not arrive as a whole: {error}");
             return Err(Failure::new("incomplete_body", Category::Validation, message));
         }
-        Err(_) => {
+        None => {
             let message = "the body did not arrive in time";
             return Err(Failure::request(StatusCode::REQUEST_TIMEOUT, "request_timeout", message));
         }

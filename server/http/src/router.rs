@@ -4,20 +4,22 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     fmt,
+    net::SocketAddr,
     sync::{Arc, OnceLock},
 };
 
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    http::{Method as HttpMethod, StatusCode, Uri, header::CONTENT_TYPE, request::Parts},
+    extract::{ConnectInfo, RawPathParams, Request, State, rejection::RawPathParamsRejection},
+    http::{self, Method as HttpMethod, StatusCode, Uri, header::CONTENT_TYPE, request::Parts},
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, get},
 };
 use descriptors::route::{HttpRoute, Method};
-use kernel::{Category, CommandId, Cx};
+use futures_util::{FutureExt as _, future::Either};
+use kernel::{Category, Cx};
 use serde_json::{Value, json};
 use tower::Service as _;
 
@@ -27,17 +29,16 @@ use crate::{
     exposure::{self, ALIVE, COMMAND, COMMANDS, Exposed, METRICS, OPENAPI, READY},
     failure::Failure,
     fields::Fields,
-    input::{self, Gathered, Queried},
+    input::{self, Gathered, Incoming, Queried},
     inventory, openapi,
+    serve::Arriving,
 };
 
 /// What the routes work with.
 pub(crate) struct Mounted {
     pub(crate) api: Api,
     pub(crate) commands: BTreeMap<&'static str, Exposed>,
-    /// Those that are there only for a while.
-    passing: BTreeSet<&'static str>,
-    /// Where those are.
+    /// Where those are that are there only for a while.
     passing_paths: BTreeSet<&'static str>,
     documents: Documents,
 }
@@ -61,16 +62,21 @@ impl Routes {
 
     /// The call of a command by its id is the hot path, and does not go through the router: for one known prefix that costs
     /// more than it finds out.
-    pub(crate) async fn answer(mut self, request: Request) -> Result<Response, Infallible> {
+    pub(crate) fn answer(
+        &self,
+        connected: SocketAddr,
+        mut request: http::Request<Arriving>,
+    ) -> impl Future<Output = Result<Response, Infallible>> {
         let id = request.uri().path().strip_prefix(COMMANDS).and_then(|rest| rest.strip_prefix('/'));
         let called = id.filter(|_| request.method() == HttpMethod::POST);
-        match called.and_then(|id| self.mounted.commands.get(id)) {
-            Some(command) => {
-                let command = command.id();
-                let call = async |request| self.mounted.called(command, request).await.into_response();
-                Ok(around(&self.mounted, request, call).await)
-            }
-            None => self.router.call(request).await,
+        if let Some(command) = called.and_then(|id| self.mounted.commands.get(id)) {
+            let called = |arrival, request| {
+                self.mounted.called(command, arrival, request).map(IntoResponse::into_response)
+            };
+            Either::Left(around(&self.mounted, Some(connected), request, called).map(Ok))
+        } else {
+            request.extensions_mut().insert(ConnectInfo(connected));
+            Either::Right(self.router.clone().call(request.map(Body::new)))
         }
     }
 }
@@ -83,18 +89,11 @@ impl fmt::Debug for Routes {
 
 /// The routes of the adapter. Fails when those of the commands do not fit together.
 pub fn routes(api: Api) -> Result<Routes, RouterError> {
-    let commands = exposure::exposed(api.bus.registry(), api.production);
+    let commands = exposure::exposed(&api);
     let placed = exposure::routes(commands.values())?;
-    let passing = commands.values().filter(|command| api.openings.concern(command.id()));
-    let (passing, passing_paths) = passing
-        .map(|command| (command.id().as_str(), command.routes().map(|route| route.path())))
-        .fold((BTreeSet::new(), BTreeSet::new()), |(mut ids, mut paths), (id, routes)| {
-            ids.insert(id);
-            paths.extend(routes);
-            (ids, paths)
-        });
-    let mounted =
-        Arc::new(Mounted { api, commands, passing, passing_paths, documents: Documents::default() });
+    let passing = commands.values().filter(|command| command.is_passing);
+    let passing_paths = passing.flat_map(Exposed::routes).map(|route| route.path()).collect();
+    let mounted = Arc::new(Mounted { api, commands, passing_paths, documents: Documents::default() });
 
     let mut all = Router::new()
         .route(COMMANDS, get(inventory::list))
@@ -106,7 +105,7 @@ pub fn routes(api: Api) -> Result<Routes, RouterError> {
     for (path, methods) in placed {
         let served = methods.into_values().fold(MethodRouter::new(), |served, (command, route)| {
             let fields = Fields::of(&command.contract.input());
-            let endpoint = Arc::new(Endpoint { command: command.id(), route, fields });
+            let endpoint = Arc::new(Endpoint { command, route, fields });
             let handler = async move |State(mounted): State<Arc<Mounted>>, path: Path, request: Request| {
                 endpoint.answer(&mounted, path, request).await
             };
@@ -135,35 +134,37 @@ impl Mounted {
         let path = well_formed(path)?;
         let id = path.iter().next().map_or("", |(_, id)| id);
         let command = self.commands.get(id).ok_or_else(|| Failure::unknown_command(id))?;
-        if self.is_there(command.id()).await? { Ok(command) } else { Err(Failure::unknown_command(id)) }
+        if self.is_there(command).await? { Ok(command) } else { Err(Failure::unknown_command(id)) }
     }
 
     /// `POST /api/commands/{id}`: the body is the input, as it is.
-    async fn called(&self, command: CommandId, request: Request) -> Answer {
-        if !self.is_there(command).await? {
-            return Err(Failure::unknown_command(command.as_str()));
-        }
+    fn called(
+        &self,
+        command: &Exposed,
+        arrival: Arrival,
+        request: http::Request<impl Incoming>,
+    ) -> impl Future<Output = Answer> {
         let (parts, body) = request.into_parts();
-        let queried = Queried::of(&parts.uri)?;
-        queried.without_fields()?;
-        let cx = caller::cx(&self.api, &parts, queried.tenant.as_deref()).await?;
-        let input = self.body(&parts, body).await?;
-        self.run(cx, command, input).await
+        async move {
+            if !self.is_there(command).await? {
+                return Err(Failure::unknown_command(command.id().as_str()));
+            }
+            let queried = Queried::of(&parts.uri)?;
+            queried.without_fields()?;
+            let cx = caller::cx(&self.api, &arrival, &parts, queried.tenant.as_deref()).await?;
+            let input = self.body(&arrival, &parts, body).await?;
+            self.run(cx, command, input).await
+        }
     }
 
-    async fn is_there(&self, command: CommandId) -> Result<bool, Failure> {
-        Ok(!self.is_passing(command) || self.api.openings.are_open().await?)
-    }
-
-    /// Whether it is one of an opening, and so not there for ever.
-    pub(crate) fn is_passing(&self, command: CommandId) -> bool {
-        self.passing.contains(command.as_str())
+    async fn is_there(&self, command: &Exposed) -> Result<bool, Failure> {
+        Ok(!command.is_passing || self.api.openings.are_open().await?)
     }
 
     fn document(&self, while_open: bool) -> Bytes {
         let made = if while_open { &self.documents.while_open } else { &self.documents.lasting };
         let written = || {
-            let shown = self.commands.iter().filter(|(_, it)| while_open || !self.is_passing(it.id()));
+            let shown = self.commands.iter().filter(|(_, it)| while_open || !it.is_passing);
             let shown = shown.map(|(id, it)| (*id, *it)).collect::<BTreeMap<_, _>>();
             let routes = exposure::routes(shown.values()).expect("routes that fit together, or some of them");
             openapi::document(&shown, &routes).to_string().into()
@@ -171,28 +172,31 @@ impl Mounted {
         made.get_or_init(written).clone()
     }
 
-    async fn run(&self, cx: Cx, command: CommandId, input: Value) -> Answer {
+    async fn run(&self, cx: Cx, command: &Exposed, input: Value) -> Answer {
         let correlation = cx.correlation().clone();
-        let answer = self.api.bus.dispatch_json(cx, command.as_str(), input).await;
+        let answer = self.api.bus.dispatch_json_at(cx, command.index, input).await;
         answer.map(Json).map_err(|fault| Failure::of_fault(&fault, self.api.denial_status, &correlation))
     }
 
-    async fn body(&self, parts: &Parts, body: Body) -> Result<Value, Failure> {
-        let arrival = parts.extensions.get::<Arrival>().expect("the edge stands around every route");
-        let timeout = arrival.left(self.api.ambient.now());
-        input::read(&parts.headers, body, self.api.limits.max_body_bytes, timeout).await
+    async fn body(&self, arrival: &Arrival, parts: &Parts, body: impl Incoming) -> Result<Value, Failure> {
+        let left = || arrival.left(self.api.ambient.now());
+        input::read(&parts.headers, body, self.api.limits.max_body_bytes, left).await
     }
 }
 
 /// The call of a command whose id is not written plainly, or is none.
 async fn command(State(mounted): State<Arc<Mounted>>, path: Path, request: Request) -> Answer {
-    let command = mounted.command(path).await?.id();
-    mounted.called(command, request).await
+    let command = mounted.command(path).await?;
+    mounted.called(command, arrival(&request), request).await
+}
+
+fn arrival(request: &Request) -> Arrival {
+    request.extensions().get().cloned().expect("the edge stands around every route")
 }
 
 /// A route of a command.
 struct Endpoint {
-    command: CommandId,
+    command: Exposed,
     route: HttpRoute,
     fields: Fields,
 }
@@ -204,22 +208,23 @@ impl Endpoint {
         path: Path,
         request: Request,
     ) -> Result<(StatusCode, Json<Value>), Failure> {
-        if !mounted.is_there(self.command).await? {
+        if !mounted.is_there(&self.command).await? {
             return Err(nothing_at(request.uri()));
         }
         let path = well_formed(path)?;
+        let arrival = arrival(&request);
         let (parts, body) = request.into_parts();
         let queried = Queried::of(&parts.uri)?;
-        let cx = caller::cx(&mounted.api, &parts, queried.tenant.as_deref()).await?;
+        let cx = caller::cx(&mounted.api, &arrival, &parts, queried.tenant.as_deref()).await?;
         let gathered = if self.route.method().has_body() {
             queried.without_fields()?;
-            Gathered::body(mounted.body(&parts, body).await?)?
+            Gathered::body(mounted.body(&arrival, &parts, body).await?)?
         } else {
             Gathered::query(queried, &self.fields)
         };
         let input = gathered.path(self.route.parameters(), &path, &self.fields)?.into_value();
         let status = StatusCode::from_u16(self.route.status()).expect("a route states a status");
-        Ok((status, mounted.run(cx, self.command, input).await?))
+        Ok((status, mounted.run(cx, &self.command, input).await?))
     }
 }
 

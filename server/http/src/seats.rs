@@ -10,29 +10,48 @@ use std::{
 
 use tokio::sync::Notify;
 
+/// The turn of a connection that the server works for.
+const WORKED_FOR: u64 = 0;
+/// The same, of one that is not listed.
+const UNLISTED: u64 = u64::MAX - 1;
+/// The turn of a connection that was asked to leave. It has its end before it.
+const LEAVING: u64 = u64::MAX;
+
 /// A bounded number of seats.
 ///
 /// **Invariant: whom the server works for stays.** Only a connection that waits for its client (for a request, the rest of
 /// one, or to be read) is asked to leave, and the one that has waited longest first. So no number of silent clients keeps
 /// one out that speaks.
+///
+/// Requests come and go without a lock: the list of those that wait is put right when somebody is to leave.
 #[derive(Debug)]
 pub(crate) struct Seats {
     most: usize,
+    next_turn: AtomicU64,
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug)]
 struct Taken {
     count: usize,
-    next_turn: u64,
-    /// Those that wait for their client, longest first.
-    waiting: BTreeMap<u64, Arc<Notify>>,
+    /// Those that waited when they were last looked at, by the turn they had then. Turns only rise, so whoever still has
+    /// the first has waited longest.
+    listed: BTreeMap<u64, Arc<Place>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    leave: Notify,
+    /// Since when it waits, or what it does instead.
+    turn: AtomicU64,
+    /// Under which turn it is listed.
+    listed: AtomicU64,
 }
 
 impl Seats {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        let taken = Taken { count: 0, next_turn: 1, waiting: BTreeMap::new() };
-        Arc::new(Self { most, taken: Mutex::new(taken) })
+        let taken = Taken { count: 0, listed: BTreeMap::new() };
+        Arc::new(Self { most, next_turn: AtomicU64::new(WORKED_FOR + 1), taken: Mutex::new(taken) })
     }
 
     /// A seat, of a connection that waits for its client; `None` when the server works for all there are.
@@ -42,16 +61,22 @@ impl Seats {
             return None;
         }
         taken.count += 1;
-        let leave = Arc::new(Notify::new());
-        let turn = taken.wait(&leave);
+        let turn = self.turn();
+        let (turn_now, listed) = (AtomicU64::new(turn), AtomicU64::new(turn));
+        let place = Arc::new(Place { leave: Notify::new(), turn: turn_now, listed });
+        taken.list(turn, Arc::clone(&place));
         drop(taken);
-        let (turn, expects, heads) = (AtomicU64::new(turn), AtomicBool::new(true), AtomicU64::new(0));
-        Some(Arc::new(Seat { all: Arc::clone(self), leave, turn, expects, heads }))
+        let (expects, heads) = (AtomicBool::new(true), AtomicU64::new(0));
+        Some(Arc::new(Seat { all: Arc::clone(self), place, expects, heads }))
     }
 
     /// Asks the connection to leave that has waited longest. Whether there was one.
     pub(crate) fn make_room(&self) -> bool {
         self.lock().make_room()
+    }
+
+    fn turn(&self) -> u64 {
+        self.next_turn.fetch_add(1, Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -60,19 +85,29 @@ impl Seats {
 }
 
 impl Taken {
-    fn wait(&mut self, leave: &Arc<Notify>) -> u64 {
-        let turn = self.next_turn;
-        self.next_turn += 1;
-        self.waiting.insert(turn, Arc::clone(leave));
-        turn
+    fn list(&mut self, turn: u64, place: Arc<Place>) {
+        place.listed.store(turn, Relaxed);
+        self.listed.insert(turn, place);
     }
 
     /// Its seat counts as free at once: there is one more connection than seats while it leaves.
     fn make_room(&mut self) -> bool {
-        let Some((_, longest)) = self.waiting.pop_first() else { return false };
-        longest.notify_one();
-        self.count -= 1;
-        true
+        while let Some((listed, place)) = self.listed.pop_first() {
+            let seen = place.turn.fetch_update(Relaxed, Relaxed, |turn| match turn {
+                WORKED_FOR => Some(UNLISTED),
+                turn => (turn == listed).then_some(LEAVING),
+            });
+            match seen {
+                Ok(WORKED_FOR) => {}
+                Ok(_) => {
+                    place.leave.notify_one();
+                    self.count -= 1;
+                    return true;
+                }
+                Err(later) => self.list(later, place),
+            }
+        }
+        false
     }
 }
 
@@ -80,9 +115,7 @@ impl Taken {
 #[derive(Debug)]
 pub(crate) struct Seat {
     all: Arc<Seats>,
-    leave: Arc<Notify>,
-    /// Its place among those that wait; 0 while the server works for it.
-    turn: AtomicU64,
+    place: Arc<Place>,
     /// Whether the next byte belongs to the head of a request.
     expects: AtomicBool,
     /// How many heads have arrived.
@@ -92,11 +125,17 @@ pub(crate) struct Seat {
 impl Seat {
     /// It waits for the next request of its client.
     pub(crate) fn waits(&self) {
-        let mut taken = self.all.lock();
-        if self.is_counted(&mut taken) {
-            self.turn.store(taken.wait(&self.leave), Relaxed);
-            self.expects.store(true, Relaxed);
+        let turn = self.all.turn();
+        match self.place.turn.fetch_update(Relaxed, Relaxed, |now| (now < UNLISTED).then_some(turn)) {
+            Err(LEAVING) => return,
+            Err(_) => {
+                let mut taken = self.all.lock();
+                self.place.turn.store(turn, Relaxed);
+                taken.list(turn, Arc::clone(&self.place));
+            }
+            Ok(_) => {}
         }
+        self.expects.store(true, Relaxed);
     }
 
     /// The head of a request has arrived; its body may not have.
@@ -107,16 +146,8 @@ impl Seat {
 
     /// A request has arrived as a whole: the server works for it.
     pub(crate) fn works(&self) {
-        let mut taken = self.all.lock();
-        if self.is_counted(&mut taken) {
-            self.turn.store(0, Relaxed);
-        }
-    }
-
-    /// Takes it from among those that wait. Not so for whom was asked to leave: it has its end before it.
-    fn is_counted(&self, taken: &mut Taken) -> bool {
-        let turn = self.turn.load(Relaxed);
-        turn == 0 || taken.waiting.remove(&turn).is_some()
+        let worked_for = |turn| (turn < UNLISTED).then_some(WORKED_FOR);
+        let _ = self.place.turn.fetch_update(Relaxed, Relaxed, worked_for);
     }
 
     /// The number of the head that what arrives next belongs to; `None` while it belongs to a body, or to nothing.
@@ -126,16 +157,19 @@ impl Seat {
 
     /// Ends when the connection is to make room.
     pub(crate) async fn asked_to_leave(&self) {
-        self.leave.notified().await;
+        self.place.leave.notified().await;
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.all.lock();
-        if self.is_counted(&mut taken) {
-            taken.count -= 1;
+        match self.place.turn.load(Relaxed) {
+            LEAVING => return,
+            UNLISTED => {}
+            _ => drop(taken.listed.remove(&self.place.listed.load(Relaxed))),
         }
+        taken.count -= 1;
     }
 }
 
@@ -158,7 +192,12 @@ mod tests {
         newcomer.works();
         recent.works();
         assert!(seats.take().is_none(), "the server works for all there are");
-        drop((longest, recent));
+        recent.waits();
+        let _later = seats.take().unwrap();
+        assert!(recent.asked_to_leave().now_or_never().is_some(), "what was passed over is seen again");
+        recent.waits();
+        assert!(worked_for.asked_to_leave().now_or_never().is_none());
+        drop((longest, worked_for));
         assert!(seats.take().is_some());
     }
 
@@ -181,6 +220,6 @@ mod tests {
             }
         }
         let taken = seats.lock();
-        assert_eq!((taken.count, taken.waiting.len()), (0, 0));
+        assert_eq!((taken.count, taken.listed.len()), (0, 0));
     }
 }

@@ -10,10 +10,10 @@ use std::{
 };
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{ConnectInfo, Request},
-    http::StatusCode,
+    body::Bytes,
+    http::{Request, StatusCode},
 };
+use futures_util::FutureExt as _;
 use hyper::{
     body::{Body as _, Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -204,17 +204,12 @@ impl Guest {
             tracing::debug!(%status, "what arrived is no request");
             raw(&refusal(status), &ambient)
         });
-        let service = service_fn(|request: Request<Incoming>| {
+        let (routes, seat) = (&routes, &seat);
+        let service = service_fn(move |request: Request<Incoming>| {
             seat.has_head();
-            let mut request = request.map(|incoming| waited_for(incoming, &seat));
-            request.extensions_mut().insert(ConnectInfo(peer));
-            // Boxed, or every connection would keep room for an answer.
-            let (answer, seat) = (Box::pin(routes.clone().answer(request)), Arc::clone(&seat));
-            async move {
-                let answer = answer.await;
-                seat.waits();
-                answer
-            }
+            let request = request.map(|incoming| Arriving::new(incoming, seat));
+            // Not boxed: a connection that has begun to speak keeps room for an answer, and no request asks for it anew.
+            routes.answer(peer, request).inspect(|_| seat.waits())
         });
         let mut http = http1::Builder::new();
         http.header_read_timeout(None)
@@ -240,7 +235,7 @@ impl Guest {
             let _ = wire.write_all(&late).await;
         }
         if !stops {
-            linger(wire, &seat).await;
+            linger(wire, seat).await;
         }
     }
 }
@@ -259,18 +254,18 @@ async fn linger(mut wire: impl AsyncRead + AsyncWrite + Unpin, seat: &Seat) {
 }
 
 /// The body of a request. Once all of it is there, the server works for its connection.
-fn waited_for(incoming: Incoming, seat: &Arc<Seat>) -> Body {
-    if incoming.is_end_stream() {
-        seat.works();
-        return Body::new(incoming);
-    }
-    Body::new(Arriving { incoming, seat: Arc::clone(seat) })
-}
-
-/// A body that is not all there yet.
-struct Arriving {
+pub(crate) struct Arriving {
     incoming: Incoming,
     seat: Arc<Seat>,
+}
+
+impl Arriving {
+    fn new(incoming: Incoming, seat: &Arc<Seat>) -> Self {
+        if incoming.is_end_stream() {
+            seat.works();
+        }
+        Self { incoming, seat: Arc::clone(seat) }
+    }
 }
 
 impl hyper::body::Body for Arriving {
@@ -281,6 +276,9 @@ impl hyper::body::Body for Arriving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.incoming.is_end_stream() {
+            return Poll::Ready(None);
+        }
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         if frame.is_none() || self.incoming.is_end_stream() {
             self.seat.works();

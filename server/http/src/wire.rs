@@ -28,12 +28,12 @@ pub(crate) struct Wire<S> {
     stream: S,
     seat: Arc<Seat>,
     bounds: Bounds,
-    /// When something was last written.
+    /// When something was last to be written.
     written: Instant,
     /// Runs on while requests come and go: setting it again for each would cost more.
     idle: Option<Pin<Box<Sleep>>>,
-    /// The number of the head that is arriving, and when it began to.
-    head: Option<(u64, Instant)>,
+    /// The number of the head that is arriving, and since when more of it is waited for.
+    head: Option<(u64, Option<Instant>)>,
     /// Runs while a head does not go on arriving.
     slow_head: Option<Pin<Box<Sleep>>>,
     /// Runs while an answer is not taken in.
@@ -77,7 +77,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Whether a head had begun, and its time is over.
     pub(crate) fn is_slow(&self) -> bool {
-        self.head.is_some_and(|(_, began)| began.elapsed() >= self.bounds.patience)
+        let began = self.head.and_then(|(_, began)| began);
+        began.is_some_and(|began| began.elapsed() >= self.bounds.patience)
     }
 
     /// The answer to a request that is none.
@@ -116,7 +117,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.slow_answer = None;
-            self.written = Instant::now();
             return written;
         }
         let patience = self.bounds.patience;
@@ -142,11 +142,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Wire<S> {
             return if read.is_pending() { self.poll_idle(cx, false) } else { read };
         };
         if buffer.filled().len() > before {
-            self.head.get_or_insert_with(|| (number, Instant::now()));
+            self.head.get_or_insert((number, None));
         }
-        match (read, self.head) {
+        match (read, &mut self.head) {
+            // The HTTP library asks again at once for what is left of a head.
             (Poll::Pending, Some((_, began))) => {
-                let end = began + self.bounds.patience;
+                let end = *began.get_or_insert_with(Instant::now) + self.bounds.patience;
                 let slow = self.slow_head.get_or_insert_with(|| Box::pin(sleep_until(end)));
                 slow.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
@@ -163,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             this.refusal = (this.refuse)(status);
             return Poll::Ready(Ok(bytes.len()));
         }
+        this.written = Instant::now();
         let written = match this.poll_refusal(cx) {
             Poll::Ready(Ok(())) => Pin::new(&mut this.stream).poll_write(cx, bytes),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -181,6 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             let first = slices.iter().find(|slice| !slice.is_empty());
             return self.poll_write(cx, first.map_or(&[], |slice| slice));
         }
+        this.written = Instant::now();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
         this.bounded(cx, written)
     }
