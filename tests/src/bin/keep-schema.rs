@@ -6,7 +6,7 @@
 
 use std::{fs, path::PathBuf};
 
-use chancery_acceptance::{ChallengeService, Quickstart, Vendor, answer, generous, keep, under};
+use chancery_acceptance::{ChallengeService, MailServer, Quickstart, Vendor, answer, generous, keep, under};
 use kit::Database;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -36,16 +36,17 @@ async fn used(database: Database, engine: &str) -> PathBuf {
     let challenge = ChallengeService::start();
     let secret = site.path("challenge-secret");
     fs::write(&secret, ChallengeService::SECRET).expect("the secret");
-    // Nobody delivers its mail: what is in it is read where it waits.
+    let mail = MailServer::start();
     site.configure(
         "[log]",
         &format!(
             "[tenant.signup.platform]\nenabled = true\nrequire-approval = false\n\
              [tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"file:{}\"\n\
              [mail]\nfrom = \"no-reply@platform.example.com\"\n\
-             [mail.smtp]\nhost = \"127.0.0.1\"\nport = 9\nsecurity = \"none\"\n\n[log]",
+             [mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\n\n[log]",
             challenge.url(),
-            secret.display()
+            secret.display(),
+            mail.port()
         ),
     );
     site.configure("[server]", "[server]\npublic-url = \"https://platform.example.com\"");
@@ -103,26 +104,25 @@ async fn used(database: Database, engine: &str) -> PathBuf {
         "email": "jo@example.com", "slug": "signed-up", "displayName": "Jo", "challengeProof": ChallengeService::PROOF,
     });
     done(admin(Method::POST, "tenants/signup/request").json(&wanted)).await;
-    let (token, step) = mailed_and_step(site.database()).await;
+    let text = mail.next()["text"].as_str().expect("a text").to_owned();
+    let link = text.split_whitespace().find(|word| word.starts_with("https://")).expect("a link");
+    let token = link.split_once('#').expect("a fragment").1;
     done(admin(Method::POST, "tenants/signup/confirm").json(&json!({ "plainVerificationToken": token })))
         .await;
+    mail.next();
+    let step = step(site.database()).await;
     keep(site, &config, engine, step).await
 }
 
-/// The token of the link that waits in the outbox, and the latest step of the schema.
-async fn mailed_and_step(url: &str) -> (String, i64) {
+/// The latest step of the schema.
+async fn step(url: &str) -> i64 {
     let store = Store::open(url, Options::default()).await.expect("the database");
-    let body: String = sqlx::query_scalar("SELECT body FROM mail_outbox")
-        .fetch_one(store.reader())
-        .await
-        .expect("the mail that waits");
     let step = sqlx::query_scalar("SELECT MAX(version) FROM schema_migration")
         .fetch_one(store.reader())
         .await
         .expect("the schema");
     store.close().await;
-    let link = body.split_whitespace().find(|word| word.starts_with("https://")).expect("a link");
-    (link.split_once('#').expect("a fragment").1.to_owned(), step)
+    step
 }
 
 async fn call(site: &Quickstart, id: &str, input: Value) -> Value {
