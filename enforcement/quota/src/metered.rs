@@ -198,7 +198,7 @@ pub struct Reservation {
 }
 
 /// How a reservation ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Settlement {
     /// The units are charged.
     Commit,

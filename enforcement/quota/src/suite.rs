@@ -59,6 +59,7 @@ macro_rules! metered_store_suite {
             an_expired_reservation_frees_its_units
             an_expired_reservation_whose_units_are_gone_cannot_be_committed
             an_expired_reservation_is_never_charged_in_part
+            a_clock_that_steps_back_frees_nothing_and_charges_what_was_held
             a_raised_limit_applies_at_once
             a_lowered_limit_applies_at_once
             a_new_window_starts_at_zero

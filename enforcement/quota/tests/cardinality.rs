@@ -238,6 +238,20 @@ kit::on_both_engines! {
         process.create(capped("globex"), "c").await.unwrap();
     }
 
+    async fn hostile_tenant_ids_do_not_share_a_place(url: &str) {
+        let process = Process::start(url, 1).await;
+        let long = "x".repeat(10_000);
+        let longer = format!("{long}y");
+        let ids = [" ", "platform", "tenant", "%", "'; DROP TABLE quota_place; --", "a", "A", "a\u{308}", "ä", &long, &longer];
+        let mut taken = Vec::new();
+        for id in ids {
+            taken.push(process.reserve(of(id, 1)).await.unwrap());
+            assert_full(process.reserve(of(id, 1)).await);
+        }
+        let capped = Place { platform_limit: taken.len() as u64, ..of("globex", 1) };
+        assert!(matches!(process.reserve(capped).await, Err(QuotaError::Full { scope: Scope::Platform, .. })));
+    }
+
     async fn who_counts_nothing_or_fails_denies(url: &str) {
         let process = Process::start(url, 1).await;
         let missing = process.reserve(Place { quota: "nobody.max", ..chair(9) }).await.unwrap_err();

@@ -1,7 +1,7 @@
 //! Windows of a period.
 
 use chancery_quota::{Period, PeriodError, Window, Windows};
-use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Span, Timestamp, civil::date, tz::TimeZone};
 use proptest::prelude::*;
 
 fn at(text: &str) -> Timestamp {
@@ -176,5 +176,33 @@ proptest! {
         prop_assert!(window.start.as_second() <= now && now < window.end.as_second() + 1);
         // A clock that steps finds the same window or one that does not overlap it.
         prop_assert!(window == other || window.end <= other.start || other.end <= window.start);
+    }
+}
+
+proptest! {
+    // Few, because the walk is long.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_calendar_window_is_the_one_a_slow_walk_finds(
+        period in prop_oneof![
+            (1..6_u32).prop_map(|n| format!("P{n}M")),
+            (1..3_u32).prop_map(|n| format!("P{n}Y")),
+            (1..5_u32).prop_map(|n| format!("P{n}W")),
+            (5..30_u32).prop_map(|n| format!("P{n}D")),
+            (100..1_000_u32).prop_map(|n| format!("PT{n}H")),
+        ],
+        zone in prop::sample::select(vec!["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia"]),
+        // The years 1965 to 2028.
+        now in -157_000_000..1_861_000_000_i64,
+    ) {
+        let zone = TimeZone::get(zone).unwrap();
+        let now = Timestamp::from_second(now).unwrap();
+        // Weeks begin on a Monday, all else with a year.
+        let first = if period.ends_with('W') { date(1970, 1, 5) } else { date(1970, 1, 1) };
+        let anchor = first.to_zoned(zone.clone()).unwrap().timestamp();
+        let expected = slowly(period.parse().unwrap(), &zone, anchor, now);
+        let period: Period = period.parse().unwrap();
+        prop_assert_eq!(period.calendar_window_at(&zone, now).unwrap(), expected);
     }
 }

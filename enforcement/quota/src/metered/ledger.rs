@@ -157,7 +157,7 @@ pub(super) struct Intent<'a> {
     pub(super) want: Want,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Want {
     Reserve { expires_at: i64, now: i64 },
     Settle(Settlement),
@@ -202,7 +202,18 @@ struct Change {
 }
 
 impl Sum {
-    pub(super) fn reserve(&mut self, group: &Arc<str>, holds: &[Hold], expires_at: i64) {
+    pub(super) fn of(intents: &[Intent<'_>]) -> Self {
+        let mut sum = Self::default();
+        for Intent { group, holds, want } in intents {
+            match *want {
+                Want::Reserve { expires_at, .. } => sum.reserve(group, holds, expires_at),
+                Want::Settle(settlement) => sum.settle(group, holds, settlement),
+            }
+        }
+        sum
+    }
+
+    fn reserve(&mut self, group: &Arc<str>, holds: &[Hold], expires_at: i64) {
         for hold in holds {
             let change = self.account(&hold.bucket.key);
             change.need = change.need.saturating_add(hold.units).min(MOST);
@@ -213,7 +224,7 @@ impl Sum {
         }
     }
 
-    pub(super) fn settle(&mut self, group: &Arc<str>, holds: &[Hold], settlement: Settlement) {
+    fn settle(&mut self, group: &Arc<str>, holds: &[Hold], settlement: Settlement) {
         for hold in holds {
             let change = self.account(&hold.bucket.key);
             change.held = change.held.saturating_sub_unsigned(hold.units);

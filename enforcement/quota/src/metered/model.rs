@@ -1,13 +1,15 @@
 //! The protocol of decision 9, over a database reduced to its rows: every order of the steps of two processes, with a
-//! crash of a process, a lost answer, a failed transaction, a crash of the machine or a step of the clock before any of
-//! them. What a transaction does is decided by the same code as in [`SqlQuota`](super::SqlQuota).
+//! crash of a process, a lost answer, a failed statement, one that the server carries out after its process has given up
+//! on it, a crash of the machine or a step of the clock before any of them. What a batch does is decided by the same code
+//! as in [`SqlQuota`](super::SqlQuota); what one statement does for a whole batch is written down here once more, and
+//! must be what one intent after the other comes to.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::ledger::{Account, Held, Intent, Ledger, Want, decide, latest};
+use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, decide, latest};
 use super::{Bucket, Hold, QuotaError, Settlement};
 use crate::Window;
 
@@ -36,6 +38,8 @@ struct World {
     database: Database,
     clock: i64,
     calls: [[Call; CALLS]; PROCESSES],
+    /// Statements that a server has and that nobody waits for any more, with whose they are.
+    late: Vec<(usize, Vec<(Arc<str>, Want)>)>,
     batches: i64,
     acknowledged: u64,
     /// Charges whose outcome nobody was told.
@@ -43,12 +47,14 @@ struct World {
     misfortunes: u8,
 }
 
-/// How a transaction ends, as its process sees it.
-#[derive(Debug, Clone, Copy)]
+/// How a batch ends, as its process sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Answered,
     AnswerLost,
     Failed,
+    /// Given up on, and carried out at any time from now on, or never.
+    Late,
 }
 
 const PROCESSES: usize = 2;
@@ -59,6 +65,8 @@ const CLOCKS: i64 = 2;
 /// What is the same in a whole exploration.
 struct Scenario {
     limit: u64,
+    /// What each call of a process asks: of the platform's bucket, and of its tenant's.
+    holds: [[Hold; 2]; PROCESSES],
     /// Which calls succeed.
     succeeds: [[bool; CALLS]; PROCESSES],
     /// How many things may go wrong in one history.
@@ -66,30 +74,26 @@ struct Scenario {
 }
 
 impl Scenario {
-    fn holds(&self, process: usize) -> Vec<Hold> {
+    fn new(limit: u64, succeeds: [[bool; CALLS]; PROCESSES]) -> Self {
         let window = Window {
             start: Timestamp::UNIX_EPOCH,
             end: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
         };
-        let hold = |tenant: Option<&str>| Hold {
-            bucket: Bucket::new(tenant, "calls", window),
-            units: 1,
-            limit: self.limit,
-        };
-        vec![hold(None), hold(Some(["a", "b"][process]))]
+        let hold = |tenant| Hold { bucket: Bucket::new(tenant, "calls", window), units: 1, limit };
+        let holds = ["a", "b"].map(|tenant| [hold(None), hold(Some(tenant))]);
+        Self { limit, holds, succeeds, misfortunes: 2 }
     }
 
     fn start(&self) -> World {
-        let accounts: BTreeMap<_, _> = (0..PROCESSES)
-            .flat_map(|process| self.holds(process))
-            .map(|hold| (hold.bucket.key, (0, 0)))
-            .collect();
+        let accounts: BTreeMap<_, _> =
+            self.holds.iter().flatten().map(|hold| (hold.bucket.key.clone(), (0, 0))).collect();
         let database = Database { accounts, holds: Rows::new() };
         World {
             durable: database.clone(),
             database,
             clock: 0,
             calls: [const { [const { Call::Asking }; CALLS] }; PROCESSES],
+            late: Vec::new(),
             batches: 0,
             acknowledged: 0,
             in_doubt: 0,
@@ -106,8 +110,8 @@ impl Scenario {
             world
         };
         for process in 0..PROCESSES {
-            for ending in [Ending::Answered, Ending::AnswerLost, Ending::Failed] {
-                let lucky = matches!(ending, Ending::Answered);
+            for ending in [Ending::Answered, Ending::AnswerLost, Ending::Failed, Ending::Late] {
+                let lucky = ending == Ending::Answered;
                 if lucky || unlucky {
                     let ended = [
                         self.admit(world, process, ending),
@@ -125,8 +129,12 @@ impl Scenario {
             }
         }
         if unlucky {
-            next.push(misfortune(World { database: world.durable.clone(), ..world.clone() }));
+            let (database, late) = (world.durable.clone(), Vec::new());
+            next.push(misfortune(World { database, late, ..world.clone() }));
         }
+        next.extend((0..world.late.len()).map(|place| self.catch_up(world, place)));
+        // What is only visible gets to the disk at any time by itself.
+        next.push(World { durable: world.database.clone(), ..world.clone() });
         if world.clock < CLOCKS {
             next.push(World { clock: world.clock + 1, ..world.clone() });
         }
@@ -138,13 +146,12 @@ impl Scenario {
         if asking.is_empty() {
             return None;
         }
-        let holds = self.holds(process);
+        let holds = &self.holds[process];
         let group: Arc<str> = format!("{process}-{}", world.batches).into();
         let want = Want::Reserve { expires_at: world.clock + TTL, now: world.clock };
-        let intents: Vec<_> =
-            asking.iter().map(|_| Intent { group: group.clone(), holds: &holds, want }).collect();
+        let intents: Vec<_> = asking.iter().map(|_| Intent { group: group.clone(), holds, want }).collect();
         let mut next = World { batches: world.batches + 1, ..world.clone() };
-        let verdicts = next.database.transact(&intents, ending);
+        let verdicts = next.transact(process, &intents, ending);
         for (call, verdict) in asking.into_iter().zip(verdicts) {
             next.calls[process][call] = match (verdict, ending) {
                 (Ok(()), Ending::Answered) => Call::Running(group.clone()),
@@ -156,7 +163,7 @@ impl Scenario {
 
     fn settle(&self, world: &World, process: usize, settlement: Settlement, ending: Ending) -> Option<World> {
         let commits = settlement == Settlement::Commit;
-        let holds = self.holds(process);
+        let holds = &self.holds[process];
         let settling: Vec<_> = (0..CALLS)
             .filter(|&call| self.succeeds[process][call] == commits)
             .filter_map(|call| match &world.calls[process][call] {
@@ -169,22 +176,25 @@ impl Scenario {
         }
         let intents: Vec<_> = settling
             .iter()
-            .map(|(_, group)| Intent { group: group.clone(), holds: &holds, want: Want::Settle(settlement) })
+            .map(|(_, group)| Intent { group: group.clone(), holds, want: Want::Settle(settlement) })
             .collect();
         let mut next = world.clone();
-        let verdicts = next.database.transact(&intents, ending);
-        if commits && !matches!(ending, Ending::Failed) {
-            next.durable = next.database.clone();
-        }
+        let verdicts = next.transact(process, &intents, ending);
         for ((call, _), verdict) in settling.into_iter().zip(verdicts) {
-            match (commits && verdict.is_ok(), ending) {
-                (true, Ending::Answered) => next.acknowledged += 1,
-                (true, Ending::AnswerLost) => next.in_doubt += 1,
-                _ => {}
-            }
+            next.acknowledged += u64::from(commits && verdict.is_ok() && ending == Ending::Answered);
             next.calls[process][call] = Call::Over;
         }
         Some(next)
+    }
+
+    /// The server gets to a statement that nobody waits for.
+    fn catch_up(&self, world: &World, place: usize) -> World {
+        let mut next = world.clone();
+        let (process, late) = next.late.remove(place);
+        let holds = &self.holds[process];
+        let intents: Vec<_> = late.into_iter().map(|(group, want)| Intent { group, holds, want }).collect();
+        next.transact(process, &intents, Ending::AnswerLost);
+        next
     }
 
     fn check(&self, world: &World) {
@@ -194,9 +204,8 @@ impl Scenario {
                 let of_it = database.holds.iter().filter(|((_, of), _)| of == bucket);
                 assert_eq!(*held, of_it.map(|(_, (units, _))| units).sum::<u64>(), "{world:#?}");
             }
-            let used = database.used(&self.holds(0)[0].bucket.key);
-            let tenants: u64 =
-                (0..PROCESSES).map(|process| database.used(&self.holds(process)[1].bucket.key)).sum();
+            let used = database.used(&self.holds[0][0].bucket.key);
+            let tenants: u64 = self.holds.iter().map(|[_, tenant]| database.used(&tenant.bucket.key)).sum();
             assert_eq!(used, tenants, "both buckets or neither: {world:#?}");
             assert!(used >= world.acknowledged, "(d) an acknowledged success is not charged: {world:#?}");
             let most = world.acknowledged + world.in_doubt;
@@ -211,14 +220,12 @@ impl Scenario {
     /// (b) and (e): once everything has expired, exactly what is not used can be had.
     fn check_at_rest(&self, mut world: World) {
         let far = world.clock + TTL + 1;
-        let holds = self.holds(0);
+        let holds = &self.holds[0];
         let admitted = (0..=self.limit)
             .take_while(|n| {
                 let want = Want::Reserve { expires_at: far + TTL, now: far };
                 let group = format!("rest-{n}").into();
-                let verdicts =
-                    world.database.transact(&[Intent { group, holds: &holds, want }], Ending::Answered);
-                verdicts[0].is_ok()
+                world.database.apply(&[Intent { group, holds, want }])[0].is_ok()
             })
             .count() as u64;
         let left = self.limit - world.database.used(&holds[0].bucket.key);
@@ -236,13 +243,73 @@ impl Scenario {
     }
 }
 
+impl World {
+    /// Charges are durable before they are answered. What a batch that nobody got an answer from has charged is in doubt.
+    fn transact(
+        &mut self,
+        process: usize,
+        intents: &[Intent<'_>],
+        ending: Ending,
+    ) -> Vec<Result<(), QuotaError>> {
+        let denied = vec![Err(QuotaError::Silent); intents.len()];
+        match ending {
+            Ending::Failed => return denied,
+            Ending::Late => {
+                let late = intents.iter().map(|intent| (intent.group.clone(), intent.want));
+                self.late.push((process, late.collect()));
+                return denied;
+            }
+            Ending::Answered | Ending::AnswerLost => {}
+        }
+        let verdicts = self.database.apply(intents);
+        if intents.iter().any(|intent| intent.want == Want::Settle(Settlement::Commit)) {
+            self.durable = self.database.clone();
+            let charged = verdicts.iter().filter(|verdict| verdict.is_ok()).count() as u64;
+            self.in_doubt += if ending == Ending::AnswerLost { charged } else { 0 };
+        }
+        verdicts
+    }
+}
+
 impl Database {
     fn used(&self, bucket: &Arc<str>) -> u64 {
         self.accounts[bucket].0
     }
 
-    /// What `SqlQuota::apply_each` does under the locks of the buckets.
-    fn transact(&mut self, intents: &[Intent<'_>], ending: Ending) -> Vec<Result<(), QuotaError>> {
+    /// What `SqlQuota` does with a batch: in one statement if that will do, else in a transaction under the locks of the
+    /// buckets. A statement that will not do changes nothing, so nobody sees whether others came in between.
+    fn apply(&mut self, intents: &[Intent<'_>]) -> Vec<Result<(), QuotaError>> {
+        let at_once = self.grant_all(&Sum::of(intents));
+        let verdicts = self.apply_each(intents);
+        if let Some(at_once) = at_once {
+            assert!(verdicts.iter().all(Result::is_ok), "granted as a whole, refused one by one");
+            assert_eq!(at_once, *self, "as a whole it comes to something else");
+        }
+        verdicts
+    }
+
+    /// What the statement `GRANT_ALL` does.
+    fn grant_all(&self, sum: &Sum) -> Option<Self> {
+        let mut after = self.clone();
+        for (bucket, more_used, more_held, need, limit) in sum.accounts() {
+            let (used, held) = after.accounts.get_mut(bucket)?;
+            limit.checked_sub(*used + *held + need)?;
+            *used = used.checked_add_signed(more_used)?;
+            *held = held.checked_add_signed(more_held)?;
+        }
+        for (group, bucket, more, expires_at) in sum.holds() {
+            let place = (group.into(), bucket.into());
+            let (before, expires_at) = after.holds.remove(&place).unwrap_or((0, expires_at));
+            let units = before.checked_add_signed(more)?;
+            if units > 0 {
+                after.holds.insert(place, (units, expires_at));
+            }
+        }
+        Some(after)
+    }
+
+    /// What `SqlQuota::apply_each` does.
+    fn apply_each(&mut self, intents: &[Intent<'_>]) -> Vec<Result<(), QuotaError>> {
         let mut ledger = Ledger::default();
         for (bucket, &(used, held)) in &self.accounts {
             ledger.load_account(bucket.clone(), Account { used, held });
@@ -253,16 +320,14 @@ impl Database {
             self.load(&mut ledger, |_, expires_at| expires_at <= latest);
             (after, verdicts) = decide(&ledger, intents);
         }
-        if !matches!(ending, Ending::Failed) {
-            for (bucket, Account { used, held }) in after.changed_accounts() {
-                self.accounts.insert(bucket.into(), (used, held));
-            }
-            for (group, bucket, Held { units, expires_at }) in after.changed_holds() {
-                self.holds.insert((group.into(), bucket.into()), (units, expires_at));
-            }
-            for (group, bucket) in after.ended_holds() {
-                self.holds.remove(&(group.into(), bucket.into()));
-            }
+        for (bucket, Account { used, held }) in after.changed_accounts() {
+            self.accounts.insert(bucket.into(), (used, held));
+        }
+        for (group, bucket, Held { units, expires_at }) in after.changed_holds() {
+            self.holds.insert((group.into(), bucket.into()), (units, expires_at));
+        }
+        for (group, bucket) in after.ended_holds() {
+            self.holds.remove(&(group.into(), bucket.into()));
         }
         verdicts
     }
@@ -282,7 +347,7 @@ fn no_order_of_steps_and_crashes_breaks_a_law() {
     let mut worlds = 0;
     for limit in 0..=4 {
         for [a, b] in [[[true, true], [true, true]], [[true, false], [true, true]], [[true, false]; 2]] {
-            worlds += Scenario { limit, succeeds: [a, b], misfortunes: 2 }.explore();
+            worlds += Scenario::new(limit, [a, b]).explore();
         }
     }
     assert!(worlds > 10_000, "only {worlds} worlds were seen");

@@ -249,13 +249,7 @@ impl Shared {
         durability: Durability,
         intents: &[Intent<'_>],
     ) -> Result<bool, QuotaError> {
-        let mut sum = Sum::default();
-        for intent in intents {
-            match intent.want {
-                Want::Reserve { expires_at, .. } => sum.reserve(&intent.group, intent.holds, expires_at),
-                Want::Settle(settlement) => sum.settle(&intent.group, intent.holds, settlement),
-            }
-        }
+        let sum = Sum::of(intents);
         let granting = sqlx::query(statements::GRANT_ALL.on(self.store.engine()))
             .bind(items(&sum.accounts().collect::<Vec<_>>()))
             .bind(items(&sum.holds().collect::<Vec<_>>()));

@@ -302,6 +302,19 @@ pub async fn an_expired_reservation_is_never_charged_in_part(store: Store) {
     assert_eq!(usage(&store, Some("acme"), other).await.used, 0);
 }
 
+pub async fn a_clock_that_steps_back_frees_nothing_and_charges_what_was_held(store: Store) {
+    let running = reserve(&store, &[charge(2)]).await.unwrap();
+    let before = NOON - SignedDuration::from_mins(5);
+    let other = store.reserve(&[charge(2)], TTL, before).await.unwrap();
+    assert_exhausted(store.reserve(&[charge(2)], TTL, before).await);
+    // What was reserved by the clock that was behind has expired by the other, and goes to whoever needs it.
+    let heir = store.reserve(&[charge(2)], TTL, NOON).await.unwrap();
+    assert!(matches!(other.commit().await, Err(QuotaError::Expired)));
+    running.commit().await.unwrap();
+    heir.commit().await.unwrap();
+    assert_eq!(acme(&store).await, Usage { used: 2, reserved: 0 });
+}
+
 pub async fn a_raised_limit_applies_at_once(store: Store) {
     spend(&store, &[charge(1)]).await.unwrap();
     assert_exhausted(spend(&store, &[charge(1)]).await);
