@@ -239,6 +239,11 @@ async fn a_license_is_asked_for_over_http_as_well() {
     assert_eq!((done, &installed["license"]["licenseId"]), (StatusCode::OK, &json!("L-1")), "{installed}");
 }
 
+fn exports_of(license: &Value) -> Value {
+    let quotas = license["quotaProjections"].as_array().unwrap();
+    quotas.iter().find(|quota| quota["quotaKey"] == "tenancy.exports.max").unwrap().clone()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_is_used_beyond_a_new_license_is_named_before_it_is_installed() {
     let vendor = Vendor::open();
@@ -246,16 +251,17 @@ async fn a_quota_that_is_used_beyond_a_new_license_is_named_before_it_is_install
     let asked = deployment.path("request.jws");
     let line = ["license", "request", "--organization", "Acme", "--contact", CONTACT, "--out"];
     assert!(deployment.chancery(line.into_iter().chain([asked.to_str().unwrap()])).status.success());
-    let large = vendor.issue(&asked, &Wanted { id: "L-1", valid_days: 90, subtenants: true, exports: 100 });
-    let small = vendor.issue(&asked, &Wanted { id: "L-2", valid_days: 90, subtenants: false, exports: 1 });
+    let wanted = |id, exports| Wanted { id, valid_days: 90, subtenants: exports > 1, exports };
+    let issue = |id, exports| vendor.issue(&asked, &wanted(id, exports));
+    let (large, small, larger) = (issue("L-1", 100), issue("L-2", 1), issue("L-3", 4));
+    // Windows do not begin anew with a license.
+    deployment.configure("[deployment]", "[license.quota]\nwindow-anchor = \"calendar\"\n\n[deployment]");
     deployment.start();
     assert!(deployment.chancery(args("license install FILE --yes", &large)).status.success());
     for _ in 0..3 {
         assert_eq!(deployment.call("tenancy.tenants.export", json!({})).await.0, StatusCode::OK);
     }
-    let license = status(&deployment).await;
-    let exports = license["quotaProjections"].as_array().unwrap();
-    let exports = exports.iter().find(|quota| quota["quotaKey"] == "tenancy.exports.max").unwrap();
+    let exports = exports_of(&status(&deployment).await);
     assert_eq!(
         (&exports["limit"], &exports["used"], &exports["atCap"]),
         (&json!(100), &json!(3), &json!(false))
@@ -267,4 +273,17 @@ async fn a_quota_that_is_used_beyond_a_new_license_is_named_before_it_is_install
     assert!(told.contains("3 used now: ABOVE THE NEW LIMIT"), "{told}");
     assert!(told.contains("tenancy.children.create") && told.contains("CEILING_EXCEEDED"), "{told}");
     assert!(told.contains("features lost") && told.contains("tenancy.subtenants.v1"), "{told}");
+
+    // Installed all the same, it refuses what comes, forgets nothing that was counted, and the next one counts from there.
+    let export = async || deployment.call("tenancy.tenants.export", json!({})).await.0;
+    assert!(deployment.chancery(args("license install FILE --yes", &small)).status.success());
+    assert_eq!(export().await, StatusCode::TOO_MANY_REQUESTS);
+    let exports = exports_of(&status(&deployment).await);
+    assert_eq!(
+        (&exports["limit"], &exports["used"], &exports["atCap"]),
+        (&json!(1), &json!(3), &json!(true))
+    );
+    assert!(deployment.chancery(args("license install FILE --yes", &larger)).status.success());
+    assert_eq!(export().await, StatusCode::OK);
+    assert_eq!(export().await, StatusCode::TOO_MANY_REQUESTS);
 }

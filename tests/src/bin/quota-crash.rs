@@ -3,14 +3,15 @@
 //!     cargo run --release -p chancery-acceptance --bin quota-crash -- 200 sqlite postgres
 //!
 //! In every run two processes charge the same bucket from many callers; every seventh call fails. Each process is killed
-//! with `kill -9` at an instant of its own. Afterwards (semantics 5.4): no bucket is over its limit; every success that a
-//! caller was told is charged, and at most the calls in flight besides; what was reserved is free once its time is over,
-//! and then exactly what is not used can be had.
+//! with `kill -9` at an instant of its own, once its first call has come to an end. Afterwards (semantics 5.4): no bucket is
+//! over its limit; every success that a caller was told is charged, and at most the calls in flight besides; what was
+//! reserved is free once its time is over, and then exactly what is not used can be had.
 
 use std::{
     io::{BufReader, Read, Write as _},
     num::NonZeroU64,
     process::{Child, Command, ExitCode, Stdio},
+    sync::mpsc::{Receiver, channel},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -123,6 +124,7 @@ fn tell(byte: u8) {
 /// A process under load.
 struct Victim {
     child: Child,
+    at_work: Receiver<()>,
     acknowledged: JoinHandle<u64>,
 }
 
@@ -134,15 +136,21 @@ impl Victim {
             .spawn()
             .expect("start a process");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let (first, at_work) = channel();
         let acknowledged = thread::spawn(move || {
-            let told = stdout.bytes().map(|byte| byte.expect("a byte"));
+            let told = stdout
+                .bytes()
+                .map(|byte| byte.expect("a byte"))
+                .inspect(|_| first.send(()).expect("it is waited for"));
             told.filter(|byte| *byte == b'a').count() as u64
         });
-        Self { child, acknowledged }
+        Self { child, at_work, acknowledged }
     }
 
-    /// With SIGKILL. Answers how many successes it had told.
-    fn kill(mut self) -> u64 {
+    /// With SIGKILL, so long after its first call has ended. Answers how many successes it had told.
+    fn kill(mut self, after: Duration) -> u64 {
+        self.at_work.recv().expect("a call ends");
+        thread::sleep(after);
         self.child.kill().expect("kill -9");
         self.child.wait().expect("reap");
         self.acknowledged.join().expect("the reader ends with the pipe")
@@ -156,10 +164,10 @@ fn crash(engine: &str, url: &str, runs: u64) {
         let limit = LIMITS[usize::try_from(run % 3).expect("small")];
         let victims: Vec<_> =
             (0..PROCESSES).map(|n| Victim::start(url, &quota, limit, run * PROCESSES + n)).collect();
-        let told = victims.into_iter().enumerate().map(|(n, victim)| {
-            thread::sleep(Duration::from_millis(random(run * PROCESSES + n as u64) % 250));
-            victim.kill()
-        });
+        let told = victims
+            .into_iter()
+            .enumerate()
+            .map(|(n, victim)| victim.kill(Duration::from_millis(random(run * PROCESSES + n as u64) % 250)));
         let told: u64 = told.sum();
         let found = kit::run(look(url, &quota, limit, told));
         acknowledged += told;

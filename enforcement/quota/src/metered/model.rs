@@ -13,6 +13,8 @@ use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, decide, latest};
 use super::{Bucket, Hold, QuotaError, Settlement};
 use crate::Window;
 
+/// The group and the wish of each intent.
+type Batch = Vec<(Arc<str>, Want)>;
 type Rows = BTreeMap<(Arc<str>, Arc<str>), (u64, i64)>;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -39,7 +41,7 @@ struct World {
     clock: i64,
     calls: [[Call; CALLS]; PROCESSES],
     /// Statements that a server has and that nobody waits for any more, with whose they are.
-    late: Vec<(usize, Vec<(Arc<str>, Want)>)>,
+    late: Vec<(usize, Batch)>,
     batches: i64,
     acknowledged: u64,
     /// Charges whose outcome nobody was told.

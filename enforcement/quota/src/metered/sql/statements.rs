@@ -193,8 +193,9 @@ pub(super) const GRANT_ALL: Statement = Statement {
 /// What the trigger says when it is not to be granted as a whole.
 pub(super) const REFUSAL: &str = "a batch cannot be granted as a whole";
 
-/// `quota_hold` is empty whenever PostgreSQL looks at it to learn its size, and an empty table it would read from end to end
-/// for every row of a batch. Without that its costs look so high that it would compile the plan. One plan does for all
-/// batches; making one takes longer than carrying it out.
+/// One plan does for all batches; making one takes longer than carrying it out. It is made when the tables are small, and
+/// kept while they grow: so it must look rows up by key, one by one, and neither read a table nor an index from end to end,
+/// as a merge or a hash join would for every batch. Without that its costs look so high that it would be compiled.
 pub(super) const BY_INDEX: &str =
-    "SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan";
+    "SET enable_seqscan = off; SET enable_mergejoin = off; SET enable_hashjoin = off;
+    SET jit = off; SET plan_cache_mode = force_generic_plan";
