@@ -1,6 +1,6 @@
 //! What benches tell whoever collects their figures: `benches/run`.
 
-use std::{fs::OpenOptions, io::Write as _};
+use std::{fmt, fs::OpenOptions, io::Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,15 @@ impl Goal {
     }
 }
 
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "at most {most}"),
+            Self::AtLeast(least) => write!(f, "at least {least}"),
+        }
+    }
+}
+
 impl Figure {
     /// Without spread and goal.
     pub fn new(group: &str, case: &str, unit: &str, value: f64) -> Self {
@@ -64,6 +73,11 @@ impl Figure {
     #[must_use]
     pub fn goal(self, goal: Goal) -> Self {
         Self { goal: Some(goal), ..self }
+    }
+
+    /// What is said of its goal: `met`, or that it was missed; nothing without one.
+    pub fn verdict(&self) -> &'static str {
+        self.goal.map_or("", |goal| if goal.is_met_by(self.value) { "met" } else { "**missed**" })
     }
 
     /// Tells it to whoever collects, if somebody does.

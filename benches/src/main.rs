@@ -76,7 +76,7 @@ fn missed(figures: &[Figure], groups: &[&str]) -> Vec<String> {
     let missed = figures.iter().filter_map(|figure| {
         let goal = figure.goal.filter(|goal| !goal.is_met_by(figure.value))?;
         let Figure { group, case, unit, value, .. } = figure;
-        Some(format!("missed: {group}, {case}: {} {unit}, goal {}", table::number(*value), table::goal(goal)))
+        Some(format!("missed: {group}, {case}: {} {unit}, goal {}", table::number(*value), goal))
     });
     absent.chain(missed).collect()
 }

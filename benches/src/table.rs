@@ -1,6 +1,6 @@
 //! Figures as tables: for people and for spreadsheets.
 
-use chancery_benches::{Figure, Goal};
+use chancery_benches::Figure;
 
 /// What stands around the table on the page.
 const PAGE: &str = "\
@@ -41,11 +41,8 @@ pub(crate) fn markdown(figures: &[Figure]) -> String {
             let spread = figure
                 .spread
                 .map_or_else(String::new, |[low, high]| format!("{} to {}", number(low), number(high)));
-            let verdict = figure
-                .goal
-                .map_or("", |goal| if goal.is_met_by(figure.value) { "met" } else { "**missed**" });
-            let goal = figure.goal.map_or_else(String::new, goal);
-            let Figure { case, unit, value, .. } = figure;
+            let goal = figure.goal.map_or_else(String::new, |goal| goal.to_string());
+            let (verdict, Figure { case, unit, value, .. }) = (figure.verdict(), figure);
             text += &format!("| {case} | {} | {unit} | {spread} | {goal} | {verdict} |\n", number(*value));
         }
         text.push('\n');
@@ -58,7 +55,7 @@ pub(crate) fn csv(figures: &[Figure]) -> String {
     let mut text = "group,case,unit,value,low,high,goal\n".to_owned();
     for Figure { group, case, unit, value, spread, goal } in figures {
         let [low, high] = spread.map_or_else(<[String; 2]>::default, |ends| ends.map(|end| end.to_string()));
-        let goal = goal.map_or_else(String::new, self::goal);
+        let goal = goal.map_or_else(String::new, |goal| goal.to_string());
         text +=
             &format!("\"{group}\",\"{}\",{unit},{value},{low},{high},{goal}\n", case.replace('"', "\"\""));
     }
@@ -74,13 +71,6 @@ pub(crate) fn groups(figures: &[Figure]) -> Vec<&str> {
         }
     }
     groups
-}
-
-pub(crate) fn goal(goal: Goal) -> String {
-    match goal {
-        Goal::AtMost(most) => format!("at most {most}"),
-        Goal::AtLeast(least) => format!("at least {least}"),
-    }
 }
 
 /// With as many digits as mean something.
@@ -106,6 +96,8 @@ pub(crate) fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use chancery_benches::Goal;
+
     use super::*;
 
     #[test]

@@ -159,12 +159,12 @@ pub(super) const GRANT_ALL: Statement = Statement {
             CAST(value->>3 AS BIGINT) AS expires_at
         FROM json_array_elements(CAST($2 AS json))
             ), locked AS MATERIALIZED (
-        SELECT q.bucket, q.used, q.held FROM b JOIN quota_bucket q ON q.bucket = b.bucket
+        SELECT b.need, b.most - q.used - q.held AS room FROM b JOIN quota_bucket q ON q.bucket = b.bucket
         ORDER BY q.bucket FOR UPDATE OF q
             ), room AS MATERIALIZED (
         SELECT count(*) = (SELECT count(*) FROM b)
-            AND COALESCE(bool_and(b.need <= b.most - l.used - l.held), false) AS ok
-        FROM b JOIN locked l ON l.bucket = b.bucket
+            AND COALESCE(bool_and(need <= room), false) AS ok
+        FROM locked
             ), found AS MATERIALIZED (
         SELECT q.grp, q.bucket, q.units + h.units AS units
         FROM h JOIN quota_hold q ON q.grp = h.grp AND q.bucket = h.bucket
