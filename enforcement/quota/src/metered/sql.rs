@@ -286,6 +286,10 @@ impl Shared {
             self.make_buckets(&ledger, intents).await?;
             work = self.begin(durability).await?;
             load_accounts(engine, &mut work, &mut ledger, &rows).await?;
+            // Gone again, with a database that died: what they hold would be counted nowhere.
+            if of.iter().any(|key| !ledger.knows(key)) {
+                return Err(sqlx::Error::RowNotFound.into());
+            }
         }
         let settled: Vec<_> = intents
             .iter()

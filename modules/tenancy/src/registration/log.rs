@@ -61,14 +61,9 @@ impl Log {
         position: i64,
         step: &str,
     ) -> Result<(), TenancyError> {
-        let going_on = sqlx::query(
-            "UPDATE tenancy_registration SET updated_at = $2 WHERE id = $1 AND status = 'IN_FLIGHT'",
-        )
-        .bind(&self.id)
-        .bind(now.as_microsecond())
-        .execute(&mut **work)
-        .await?;
-        if going_on.rows_affected() == 0 {
+        let going_on =
+            "UPDATE tenancy_registration SET updated_at = $2 WHERE id = $1 AND status = 'IN_FLIGHT'";
+        if !self.moved(work, now, going_on).await? {
             return Err(TenancyError::Interrupted);
         }
         sqlx::query(
@@ -134,15 +129,10 @@ impl Log {
         now: Timestamp,
         tenant: &Tenant,
     ) -> Result<(), TenancyError> {
-        let completed = sqlx::query(
+        let completed =
             "UPDATE tenancy_registration SET status = 'COMPLETED', updated_at = $2, completed_at = $2
-             WHERE id = $1 AND status = 'IN_FLIGHT'",
-        )
-        .bind(&self.id)
-        .bind(now.as_microsecond())
-        .execute(&mut **work)
-        .await?;
-        if completed.rows_affected() == 0 {
+             WHERE id = $1 AND status = 'IN_FLIGHT'";
+        if !self.moved(work, now, completed).await? {
             return Err(TenancyError::Interrupted);
         }
         sqlx::query(
@@ -156,15 +146,9 @@ impl Log {
 
     /// It is to be undone. `false` where it has come to its end.
     pub(super) async fn claim(&self, work: &mut Work, now: Timestamp) -> Result<bool, TenancyError> {
-        let claimed = sqlx::query(
-            "UPDATE tenancy_registration SET status = 'ORPHANED', updated_at = $2
-             WHERE id = $1 AND status IN ('IN_FLIGHT', 'ORPHANED')",
-        )
-        .bind(&self.id)
-        .bind(now.as_microsecond())
-        .execute(&mut **work)
-        .await?;
-        Ok(claimed.rows_affected() == 1)
+        let claimed = "UPDATE tenancy_registration SET status = 'ORPHANED', updated_at = $2
+             WHERE id = $1 AND status IN ('IN_FLIGHT', 'ORPHANED')";
+        self.moved(work, now, claimed).await
     }
 
     /// The steps that were begun and are not undone, the last one first.
@@ -197,15 +181,16 @@ impl Log {
 
     /// All is undone. `false` where somebody else has said so.
     pub(super) async fn close(&self, work: &mut Work, now: Timestamp) -> Result<bool, TenancyError> {
-        let closed = sqlx::query(
+        let closed =
             "UPDATE tenancy_registration SET status = 'COMPENSATED', updated_at = $2, completed_at = $2
-             WHERE id = $1 AND status = 'ORPHANED'",
-        )
-        .bind(&self.id)
-        .bind(now.as_microsecond())
-        .execute(&mut **work)
-        .await?;
-        Ok(closed.rows_affected() == 1)
+             WHERE id = $1 AND status = 'ORPHANED'";
+        self.moved(work, now, closed).await
+    }
+
+    /// Whether it stood where this statement moves it on from.
+    async fn moved(&self, work: &mut Work, now: Timestamp, sql: &'static str) -> Result<bool, TenancyError> {
+        let moved = sqlx::query(sql).bind(&self.id).bind(now.as_microsecond()).execute(&mut **work).await?;
+        Ok(moved.rows_affected() == 1)
     }
 }
 
