@@ -273,11 +273,13 @@ fn parts(scene: &Scene) {
 #[cfg(feature = "peers")]
 fn peer(scene: &Scene) {
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+    use openssl::{bn::BigNumContext, ec::PointConversionForm};
 
     let token = jws::sign(r#"{"alg":"ES256"}"#, &scene.claims, &scene.chain[0].key);
-    let point =
-        public(&scene.chain[0]).ec_key().expect("a key of a curve").public_key_to_pem().expect("a key");
-    let key = DecodingKey::from_ec_pem(&point).expect("a key");
+    let key = public(&scene.chain[0]).ec_key().expect("a key of a curve");
+    let mut numbers = BigNumContext::new().expect("room for numbers");
+    let point = key.public_key().to_bytes(key.group(), PointConversionForm::UNCOMPRESSED, &mut numbers);
+    let key = DecodingKey::from_ec_der(&point.expect("a point"));
     let mut validation = Validation::new(Algorithm::ES256);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;

@@ -113,8 +113,8 @@ pub enum ExportError {
 }
 
 impl AuditLog {
-    /// Writes a part of the log, verified on the way by links and checkpoints, and answers how many events that were. The last line seals all of
-    /// it, if this log has a key.
+    /// Writes a part of the log, verified on the way by links and checkpoints, and answers how many events that were. The last
+    /// line seals all of it, if this log has a key.
     ///
     /// Each event's line has everything that was hashed: times and durations in microseconds, metadata as its JSON text.
     pub async fn export(&self, range: &Range, out: &mut (impl Write + Send)) -> Result<u64, AuditError> {
