@@ -5,6 +5,7 @@
 //! limit must be used.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::Arc,
@@ -32,8 +33,8 @@ pub(crate) trait Admits: Send + Sync + 'static {
     const GIVES_BACK: bool;
 }
 
-/// Answers how far ours was from a limit at worst.
-pub(crate) fn run() -> Figure {
+/// Answers how far each of ours was from a limit at worst.
+pub(crate) fn run() -> Vec<Figure> {
     println!("### Exactness\n");
     println!(
         "Units admitted minus the limit, in the worst of all trials in {} ms a cell. Two tenants share the platform's \
@@ -47,31 +48,33 @@ pub(crate) fn run() -> Figure {
     );
     let cluster = Cluster::start();
     let sqlite = Database::sqlite();
-    let mut worst = 0;
+    let mut worst = BTreeMap::<&str, Tally>::new();
+    let mut note = |name, tally: Tally| worst.entry(name).or_default().add(&tally);
     for limit in LIMITS {
         for tasks in TASKS {
             let memory: Arc<dyn MeteredStore> = Arc::new(MemoryQuota::new());
             let ours = |trial| Ours { store: memory.clone(), trial, limit };
-            worst = worst.max(in_process("ours, memory", limit, tasks, ours));
+            note("ours, memory", in_process("ours, memory", limit, tasks, ours));
             #[cfg(feature = "peers")]
             {
                 let limitador = |_| limiters::Limitador::new(limit, share(limit));
-                in_process("limitador, memory", limit, tasks, limitador);
-                in_process("governor", limit, tasks, |_| limiters::Governor::new(limit, share(limit)));
+                note("limitador, memory", in_process("limitador, memory", limit, tasks, limitador));
+                let governor = |_| limiters::Governor::new(limit, share(limit));
+                note("governor", in_process("governor", limit, tasks, governor));
             }
             for (name, url) in [("ours, SQLite", sqlite.url()), ("ours, PostgreSQL", cluster.url())] {
                 drop(runtime().block_on(open(url)));
                 for processes in [1, PROCESSES] {
-                    worst = worst.max(in_processes(name, url, limit, tasks, processes));
+                    note(name, in_processes(name, url, limit, tasks, processes));
                 }
             }
         }
     }
     println!();
-    #[expect(clippy::cast_precision_loss, reason = "a small number")]
-    let worst = worst as f64;
-    let case = "admitted beyond or below a limit, in the worst of all trials of ours";
-    Figure::new("quota, exactness", case, "units", worst).goal(Goal::AtMost(0.0))
+    let told = worst.iter().flat_map(|(name, tally)| tally.figures(name));
+    let (ours, peers): (Vec<_>, Vec<_>) = told.partition(|figure| figure.goal.is_some());
+    ours.iter().chain(&peers).for_each(Figure::tell);
+    ours
 }
 
 pub(crate) fn share(limit: u64) -> u64 {
@@ -146,6 +149,7 @@ async fn fill<A: Admits>(admits: &A) -> u64 {
     succeeded
 }
 
+#[derive(Default)]
 struct Tally {
     trials: u64,
     over: u64,
@@ -153,35 +157,39 @@ struct Tally {
 }
 
 impl Tally {
-    const NONE: Self = Self { trials: 0, over: 0, under: 0 };
-
     fn count(&mut self, succeeded: u64, limit: u64) {
-        self.trials += 1;
-        self.over = self.over.max(succeeded.saturating_sub(limit));
-        self.under = self.under.max(limit.saturating_sub(succeeded));
+        self.add(&Self {
+            trials: 1,
+            over: succeeded.saturating_sub(limit),
+            under: limit.saturating_sub(succeeded),
+        });
     }
 
-    /// Answers the worst of it.
-    fn print(&self, name: &str, limit: u64, tasks: usize, processes: usize) -> u64 {
+    fn add(&mut self, other: &Self) {
+        self.trials += other.trials;
+        self.over = self.over.max(other.over);
+        self.under = self.under.max(other.under);
+    }
+
+    fn print(&self, name: &str, limit: u64, tasks: usize, processes: usize) {
         let Self { trials, over, under } = self;
         println!("| {name} | {limit} | {tasks} | {processes} | {trials} | {over} | {under} |");
-        let case = format!("{name}, limit {limit}, {tasks} tasks, {processes} processes");
-        for (what, units) in [("too many", over), ("too few", under)] {
+    }
+
+    /// Peers have no goal.
+    fn figures(&self, name: &str) -> [Figure; 2] {
+        let Self { trials, over, under } = self;
+        [("beyond", over), ("below", under)].map(|(what, units)| {
+            let case = format!("{name}: {what} the limit, the worst of {trials} trials");
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
-            let figure = Figure::new("quota, exactness", &format!("{case}, {what}"), "units", *units as f64);
-            // Of the peers it is told only where it is not exact.
-            match name.starts_with("ours") {
-                true => figure.goal(Goal::AtMost(0.0)).tell(),
-                false if *units > 0 => figure.tell(),
-                false => {}
-            }
-        }
-        *over.max(under)
+            let figure = Figure::new("quota, exactness", &case, "units", *units as f64);
+            if name.starts_with("ours") { figure.goal(Goal::AtMost(0.0)) } else { figure }
+        })
     }
 }
 
-fn in_process<A: Admits>(name: &str, limit: u64, tasks: usize, fresh: impl Fn(u64) -> A) -> u64 {
-    let mut tally = Tally::NONE;
+fn in_process<A: Admits>(name: &str, limit: u64, tasks: usize, fresh: impl Fn(u64) -> A) -> Tally {
+    let mut tally = Tally::default();
     runtime().block_on(async {
         let start = clock();
         while start.elapsed() < BUDGET {
@@ -190,13 +198,14 @@ fn in_process<A: Admits>(name: &str, limit: u64, tasks: usize, fresh: impl Fn(u6
             tally.count(succeeded, limit);
         }
     });
-    tally.print(name, limit, tasks, 1)
+    tally.print(name, limit, tasks, 1);
+    tally
 }
 
 /// Trials have numbers of their own in a cell, and cells in a database.
-fn in_processes(name: &str, url: &str, limit: u64, tasks: usize, processes: usize) -> u64 {
+fn in_processes(name: &str, url: &str, limit: u64, tasks: usize, processes: usize) -> Tally {
     let mut workers: Vec<_> = (0..processes).map(|_| Worker::start(url, limit, tasks)).collect();
-    let mut tally = Tally::NONE;
+    let mut tally = Tally::default();
     runtime().block_on(async {
         let store = Arc::new(on(open(url).await));
         let start = clock();
@@ -210,7 +219,8 @@ fn in_processes(name: &str, url: &str, limit: u64, tasks: usize, processes: usiz
             tally.count(succeeded, limit);
         }
     });
-    tally.print(name, limit, tasks, processes)
+    tally.print(name, limit, tasks, processes);
+    tally
 }
 
 struct Worker {

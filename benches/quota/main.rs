@@ -57,7 +57,7 @@ fn main() {
         judged.extend(lone::run());
     }
     if wanted("exactness") {
-        judged.push(exactness::run());
+        judged.extend(exactness::run());
     }
     println!("### Goals\n\n| | measured | | goal | |\n|---|--:|---|--:|---|");
     for figure in judged {
