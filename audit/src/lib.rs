@@ -16,6 +16,7 @@ mod chain;
 mod consumer;
 mod event;
 mod export;
+mod heads;
 mod interrupted;
 mod lines;
 mod log;

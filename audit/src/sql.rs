@@ -1,9 +1,11 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 use store::sqlx::{self, AnyConnection, AssertSqlSafe};
-use store::{Cause, Engine, Migration, OpenCall, Store, StoreError, Work};
+use store::{Cause, Migration, OpenCall, Store, StoreError};
 
-use crate::chain::{COLUMNS, Hash, Head, Link, Record, WIDTH, decode, stored};
+use crate::chain::{COLUMNS, Head, Record, WIDTH, stored};
+use crate::heads::{self, Heads, Left};
 use crate::{Event, Scope, Sink, SinkError};
 
 /// The tables of [`SqlSink`], [`AuditLog`](crate::AuditLog) and [`Consumer`](crate::Consumer).
@@ -131,21 +133,22 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
 #[derive(Debug)]
 pub struct SqlSink {
     store: Store,
+    left: Left,
 }
 
 impl SqlSink {
     /// Uses the tables of [`MIGRATIONS`].
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, left: Left::default() }
     }
 }
 
 impl Sink for SqlSink {
     async fn write(&mut self, events: &[Event]) -> Result<(), SinkError> {
-        match append(&self.store, events, Repeats::Unlikely).await {
+        match append(&self.store, &mut self.left, events, Repeats::Unlikely).await {
             // Most likely the key of an event that is there already.
             Err(StoreError::Database(sqlx::Error::Database(_))) => {
-                append(&self.store, events, Repeats::Likely).await?;
+                append(&self.store, &mut self.left, events, Repeats::Likely).await?;
                 Ok(())
             }
             other => other.map(drop).map_err(SinkError::from),
@@ -164,92 +167,53 @@ pub(crate) enum Repeats {
 /// asked.
 pub(crate) async fn append(
     store: &Store,
+    left: &mut Left,
     events: &[Event],
     repeats: Repeats,
 ) -> Result<HashSet<String>, StoreError> {
-    // INVARIANT: scopes are locked in their order, in every process, so that no two batches wait for each other.
-    let mut heads = BTreeMap::new();
     let mut seen = HashSet::with_capacity(events.len());
     let mut records = Vec::with_capacity(events.len());
     for event in events.iter().filter(|event| seen.insert(event.id)) {
-        let scope = Scope::of(event).key();
-        heads.entry(scope.clone().into_owned()).or_insert(Head::NONE);
-        records.push((scope, Record::of(event).map_err(|error| sqlx::Error::Encode(error.into()))?));
+        let record = Record::of(event).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        records.push((Scope::of(event).key(), record));
     }
     let mut there = HashSet::new();
     if records.is_empty() {
         return Ok(there);
     }
     let closed: Vec<_> = events.iter().filter(|event| event.closes_call).map(|event| event.id).collect();
-
-    let mut work = begin(store, &mut heads).await?;
-    OpenCall::close(&mut work, &closed).await?;
-    if repeats == Repeats::Likely {
-        there = recorded(&mut work, &records).await?;
-        records.retain(|(_, record)| !there.contains(&record.event_id));
-    }
-    let links: Vec<_> = records
-        .into_iter()
-        .filter_map(|(scope, record)| {
-            let head = heads.get_mut(scope.as_ref())?;
-            *head = head.next(&scope, &record);
-            let (sequence, hash) = (stored(head.sequence), head.hash.to_string());
-            Some(Link { scope: scope.into_owned(), sequence, hash, record })
-        })
-        .collect();
-    if !links.is_empty() {
-        insert(&mut work, links).await?;
-        move_heads(&mut work, store.engine(), &heads).await?;
-    }
-    work.commit(Cause::Upkeep).await?;
-    Ok(there)
-}
-
-/// A unit of work that has the head of each of these scopes for itself, and has read it.
-async fn begin(store: &Store, heads: &mut BTreeMap<String, Head>) -> Result<Work, StoreError> {
-    // A batch may touch as many scopes as it has events, so their heads come and go as one value: `{"platform":[7,"9f3c…"]}`.
-    let read = match store.engine() {
-        // Its one writer has everything for itself.
-        Engine::Sqlite => {
-            "SELECT json_group_object(scope, json_array(sequence, hash)) FROM audit_head
-             WHERE scope IN (SELECT value FROM json_each($1))"
-        }
-        Engine::Postgres => {
-            "SELECT CAST(json_object_agg(scope, json_build_array(sequence, hash)) AS TEXT) FROM (
-                 SELECT scope, sequence, hash FROM audit_head
-                 WHERE scope IN (SELECT value FROM json_array_elements_text(CAST($1 AS JSON)))
-                 ORDER BY scope COLLATE \"C\" FOR UPDATE
-             ) AS locked"
-        }
-    };
-    let scopes = json(&heads.keys().collect::<Vec<_>>())?;
+    let scopes = records.iter().map(|(scope, _)| scope.clone().into_owned()).collect();
+    let mut known = (repeats == Repeats::Unlikely).then(|| left.heads(&scopes)).flatten();
     loop {
-        let mut work = store.begin().await?;
-        let found: Option<String> = sqlx::query_scalar(read).bind(&scopes).fetch_one(&mut *work).await?;
-        let found = found.as_deref().unwrap_or("{}");
-        let found: HashMap<String, (u64, Hash)> = serde_json::from_str(found).map_err(decode)?;
-        let all = found.len() == heads.len();
-        heads.extend(found.into_iter().map(|(scope, (sequence, hash))| (scope, Head { sequence, hash })));
-        if all || store.engine() == Engine::Sqlite {
-            return Ok(work);
+        let (mut work, from) = match known.take() {
+            Some(heads) => (store.begin().await?, heads),
+            None => heads::hold(store, &scopes).await?,
+        };
+        if repeats == Repeats::Likely {
+            there = recorded(&mut work, &records).await?;
+            records.retain(|(_, record)| !there.contains(&record.event_id));
         }
-        // A row that is not there cannot be locked. It is made first, by a transaction that holds nothing else.
-        drop(work);
-        let mut work = store.begin().await?;
-        sqlx::query(
-            "INSERT INTO audit_head (scope, sequence, hash)
-             SELECT value, 0, $2 FROM json_array_elements_text(CAST($1 AS JSON)) ON CONFLICT DO NOTHING",
-        )
-        .bind(&scopes)
-        .bind(Head::NONE.hash.to_string())
-        .execute(&mut *work)
-        .await?;
-        work.commit(Cause::Upkeep).await?;
+        let mut to = from.clone();
+        let places = link(&records, &mut to);
+        // What is held is where it was found to be.
+        if heads::advance(&mut work, store.engine(), &from, &to).await? {
+            OpenCall::close(&mut work, &closed).await?;
+            insert(&mut work, records, places).await?;
+            work.commit(Cause::Upkeep).await?;
+            left.keep(to);
+            return Ok(there);
+        }
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, sqlx::Error> {
-    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+/// The places of these records, one after the other, in the chains that have these heads; moves the heads.
+fn link(records: &[(Cow<'static, str>, Record)], heads: &mut Heads) -> Vec<Head> {
+    let place = |(scope, record): &(Cow<'static, str>, Record)| {
+        let head = heads.get_mut(scope.as_ref())?;
+        *head = head.next(scope, record);
+        Some(*head)
+    };
+    records.iter().filter_map(place).collect()
 }
 
 /// The ids of those events that are there already.
@@ -269,15 +233,20 @@ async fn recorded<S>(
     Ok(there)
 }
 
-async fn insert(connection: &mut AnyConnection, mut links: Vec<Link>) -> Result<(), sqlx::Error> {
-    while !links.is_empty() {
-        let rest = links.split_off(part(links.len(), 64));
-        let sql = format!("INSERT INTO audit_event ({COLUMNS}) VALUES {}", tuples(links.len(), WIDTH));
+async fn insert(
+    connection: &mut AnyConnection,
+    records: Vec<(Cow<'static, str>, Record)>,
+    places: Vec<Head>,
+) -> Result<(), sqlx::Error> {
+    let mut rows = records.into_iter().zip(places);
+    while rows.len() > 0 {
+        let part = part(rows.len(), 64);
+        let sql = format!("INSERT INTO audit_event ({COLUMNS}) VALUES {}", tuples(part, WIDTH));
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for Link { scope, sequence, hash, record } in links {
+        for ((scope, record), place) in rows.by_ref().take(part) {
             query = query
-                .bind(sequence)
-                .bind(hash)
+                .bind(stored(place.sequence))
+                .bind(place.hash.to_string())
                 .bind(record.event_id)
                 .bind(record.event)
                 .bind(record.time_micros)
@@ -291,33 +260,10 @@ async fn insert(connection: &mut AnyConnection, mut links: Vec<Link>) -> Result<
                 .bind(record.trace_id)
                 .bind(record.span_id)
                 .bind(record.metadata)
-                .bind(scope);
+                .bind(scope.into_owned());
         }
         query.execute(&mut *connection).await?;
-        links = rest;
     }
-    Ok(())
-}
-
-async fn move_heads(
-    connection: &mut AnyConnection,
-    engine: Engine,
-    heads: &BTreeMap<String, Head>,
-) -> Result<(), sqlx::Error> {
-    let sql = match engine {
-        Engine::Sqlite => {
-            "INSERT INTO audit_head (scope, sequence, hash)
-             SELECT key, value ->> 0, value ->> 1 FROM json_each($1) WHERE true
-             ON CONFLICT (scope) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash"
-        }
-        Engine::Postgres => {
-            "UPDATE audit_head SET sequence = CAST(moved.value ->> 0 AS BIGINT), hash = moved.value ->> 1
-             FROM json_each(CAST($1 AS JSON)) AS moved WHERE audit_head.scope = moved.key"
-        }
-    };
-    let heads: BTreeMap<_, _> =
-        heads.iter().map(|(scope, head)| (scope, (head.sequence, head.hash))).collect();
-    sqlx::query(sql).bind(json(&heads)?).execute(connection).await?;
     Ok(())
 }
 
