@@ -5,12 +5,33 @@ use std::fmt::Display;
 
 use serde::Serialize;
 use store::sqlx::{self, AnyConnection};
-use store::{Cause, Engine, Store, StoreError, Work};
+use store::{Cause, Engine, Migration, Store, StoreError, Work};
 
 use crate::chain::{Hash, Head, decode};
 
 /// The heads of the scopes of a batch: as many as it has events, perhaps, so they come and go as few values.
 pub(crate) type Heads = BTreeMap<String, Head>;
+
+/// Moves heads in the order of its arrays, and answers how many it has moved: by key, one after the other, so that two that
+/// move the same ones do not wait for each other in a circle. A plan that joins otherwise would have another order.
+pub(crate) const MIGRATION: Migration = Migration {
+    version: 20_261_130_000_200,
+    name: "audit heads are moved in order",
+    sql: "
+        -- postgres
+        CREATE FUNCTION audit_advance(scopes TEXT[], was TEXT[], sequences BIGINT[], hashes TEXT[])
+        RETURNS BIGINT LANGUAGE plpgsql
+        SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+            DECLARE moved BIGINT;
+            BEGIN
+                UPDATE audit_head SET sequence = move.sequence, hash = move.hash
+                FROM unnest(scopes, was, sequences, hashes) AS move (scope, was, sequence, hash)
+                WHERE audit_head.scope = move.scope AND audit_head.hash = move.was;
+                GET DIAGNOSTICS moved = ROW_COUNT;
+                RETURN moved;
+            END $$;
+    ",
+};
 
 /// The most chains that are remembered.
 const MOST: usize = 4096;
@@ -34,47 +55,44 @@ impl Left {
     }
 }
 
-/// Moves all these heads on, or says that one of them is not where it was thought to be.
-///
-/// A head that another process holds is not waited for: it is about to be elsewhere. So nobody waits in a circle either.
+/// Moves all these heads on, or says that one of them is not where it was thought to be. The hash is enough to tell: it is
+/// over the sequence as well.
 pub(crate) async fn advance(
     connection: &mut AnyConnection,
     engine: Engine,
     from: &Heads,
     to: &Heads,
 ) -> Result<bool, sqlx::Error> {
-    let moves = from.iter().zip(to.values());
-    let query = match engine {
+    let moved = match engine {
         Engine::Sqlite => {
-            let moves = moves.map(|((scope, from), to)| (scope, from.sequence, from.hash, to.sequence, to.hash));
-            sqlx::query(
-                "UPDATE audit_head SET sequence = move.value ->> 3, hash = move.value ->> 4 FROM json_each($1) AS move
-                 WHERE scope = move.value ->> 0 AND sequence = move.value ->> 1 AND hash = move.value ->> 2",
-            )
-            .bind(json(&moves.collect::<Vec<_>>())?)
+            let moves: Vec<_> = from
+                .iter()
+                .zip(to.values())
+                .map(|((scope, from), to)| (scope, from.hash, to.sequence, to.hash))
+                .collect();
+            let sql = "UPDATE audit_head SET sequence = move.value ->> 2, hash = move.value ->> 3
+                       FROM json_each($1) AS move WHERE scope = move.value ->> 0 AND hash = move.value ->> 1";
+            sqlx::query(sql).bind(json(&moves)?).execute(connection).await?.rows_affected()
         }
-        Engine::Postgres => sqlx::query(
-            "WITH held AS MATERIALIZED (
-                 SELECT audit_head.ctid AS place, move.sequence, move.hash
-                 FROM unnest(CAST($1 AS TEXT[]), CAST($2 AS BIGINT[]), CAST($3 AS TEXT[]), CAST($4 AS BIGINT[]),
-                     CAST($5 AS TEXT[])) AS move (scope, from_sequence, from_hash, sequence, hash)
-                 JOIN audit_head ON audit_head.scope = move.scope
-                     AND audit_head.sequence = move.from_sequence AND audit_head.hash = move.from_hash
-                 FOR UPDATE OF audit_head SKIP LOCKED
-             )
-             UPDATE audit_head SET sequence = held.sequence, hash = held.hash FROM held
-             WHERE audit_head.ctid = held.place",
-        )
-        .bind(array(from.keys()))
-        .bind(array(from.values().map(|head| head.sequence)))
-        .bind(array(from.values().map(|head| head.hash)))
-        .bind(array(to.values().map(|head| head.sequence)))
-        .bind(array(to.values().map(|head| head.hash))),
+        Engine::Postgres => {
+            let sql = "SELECT audit_advance(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]),
+                           CAST($4 AS TEXT[]))";
+            let moved: i64 = sqlx::query_scalar(sql)
+                .bind(array(from.keys()))
+                .bind(array(from.values().map(|head| head.hash)))
+                .bind(array(to.values().map(|head| head.sequence)))
+                .bind(array(to.values().map(|head| head.hash)))
+                .fetch_one(connection)
+                .await?;
+            moved.unsigned_abs()
+        }
     };
-    Ok(query.execute(connection).await?.rows_affected() == from.len() as u64)
+    Ok(moved == from.len() as u64)
 }
 
 /// A unit of work that has the heads of these scopes for itself, and has read them.
+///
+/// INVARIANT: they are locked in the order in which they are moved, so that no two batches wait for each other.
 pub(crate) async fn hold(store: &Store, scopes: &BTreeSet<String>) -> Result<(Work, Heads), StoreError> {
     let (read, make) = match store.engine() {
         // Its one writer has everything for itself.
@@ -87,15 +105,17 @@ pub(crate) async fn hold(store: &Store, scopes: &BTreeSet<String>) -> Result<(Wo
         Engine::Postgres => (
             "SELECT CAST(json_object_agg(scope, json_build_array(sequence, hash)) AS TEXT) FROM (
                  SELECT scope, sequence, hash FROM audit_head
-                 WHERE scope IN (SELECT value FROM json_array_elements_text(CAST($1 AS JSON)))
+                 WHERE scope = ANY(CAST($1 AS TEXT[]))
                  ORDER BY scope COLLATE \"C\" FOR UPDATE
              ) AS locked",
             "INSERT INTO audit_head (scope, sequence, hash)
-             SELECT value, 0, $2 FROM json_array_elements_text(CAST($1 AS JSON)) ON CONFLICT DO NOTHING",
+             SELECT scope, 0, $2 FROM unnest(CAST($1 AS TEXT[])) AS scope ON CONFLICT DO NOTHING",
         ),
     };
-    // INVARIANT: in this order in every process, so that no two batches wait for each other.
-    let names = json(&scopes)?;
+    let names = match store.engine() {
+        Engine::Sqlite => json(&scopes)?,
+        Engine::Postgres => array(scopes.iter()),
+    };
     loop {
         let mut work = store.begin().await?;
         let found: Option<String> = sqlx::query_scalar(read).bind(&names).fetch_one(&mut *work).await?;
@@ -120,8 +140,11 @@ fn json(value: &impl Serialize) -> Result<String, sqlx::Error> {
 
 /// An array as PostgreSQL reads it.
 fn array(values: impl Iterator<Item = impl Display>) -> String {
-    let quote =
-        |value: &dyn Display| format!("\"{}\"", value.to_string().replace('\\', "\\\\").replace('"', "\\\""));
-    let values: Vec<_> = values.map(|value| quote(&value)).collect();
-    format!("{{{}}}", values.join(","))
+    let mut array = String::from("{");
+    for value in values {
+        let separator = if array.len() > 1 { "," } else { "" };
+        let value = value.to_string().replace('\\', "\\\\").replace('"', "\\\"");
+        array.extend([separator, "\"", &value, "\""]);
+    }
+    array + "}"
 }

@@ -12,7 +12,9 @@ use crate::{Event, Scope, Sink, SinkError};
 ///
 /// Events, checkpoints and notes of pruning are only ever added. Events go only where a sealed note says that the chain
 /// up to there is proved. `REPLACE` of SQLite deletes without asking the trigger for deletes, so inserts have one too.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub const MIGRATIONS: &[Migration] = &[TABLES, heads::MIGRATION];
+
+const TABLES: Migration = Migration {
     version: 20_261_124_000_200,
     name: "audit events",
     sql: "
@@ -123,7 +125,7 @@ pub const MIGRATIONS: &[Migration] = &[Migration {
         CREATE TRIGGER audit_pruned_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_pruned
             FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
     ",
-}];
+};
 
 /// Keeps events in the database, each linked to the one before in its scope: one transaction per batch, and a handful of
 /// statements, however many scopes it touches.
