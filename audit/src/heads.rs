@@ -19,6 +19,7 @@ pub(crate) const MIGRATION: Migration = Migration {
     name: "audit heads are moved in order",
     sql: "
         -- postgres
+        ALTER TABLE audit_head SET (fillfactor = 20);
         CREATE FUNCTION audit_advance(scopes TEXT[], was TEXT[], sequences BIGINT[], hashes TEXT[])
         RETURNS BIGINT LANGUAGE plpgsql
         SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
