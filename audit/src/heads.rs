@@ -1,7 +1,7 @@
 //! Where the chains end: in the database, where a row is the lock of its chain, and as this process left them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use serde::Serialize;
 use store::sqlx::{self, AnyConnection};
@@ -79,7 +79,7 @@ pub(crate) async fn advance(
             let sql = "SELECT audit_advance(CAST($1 AS TEXT[]), CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]),
                            CAST($4 AS TEXT[]))";
             let moved: i64 = sqlx::query_scalar(sql)
-                .bind(array(from.keys()))
+                .bind(names(from.keys()))
                 .bind(array(from.values().map(|head| head.hash)))
                 .bind(array(to.values().map(|head| head.sequence)))
                 .bind(array(to.values().map(|head| head.hash)))
@@ -113,13 +113,13 @@ pub(crate) async fn hold(store: &Store, scopes: &BTreeSet<String>) -> Result<(Wo
              SELECT scope, 0, $2 FROM unnest(CAST($1 AS TEXT[])) AS scope ON CONFLICT DO NOTHING",
         ),
     };
-    let names = match store.engine() {
+    let wanted = match store.engine() {
         Engine::Sqlite => json(&scopes)?,
-        Engine::Postgres => array(scopes.iter()),
+        Engine::Postgres => names(scopes.iter()),
     };
     loop {
         let mut work = store.begin().await?;
-        let found: Option<String> = sqlx::query_scalar(read).bind(&names).fetch_one(&mut *work).await?;
+        let found: Option<String> = sqlx::query_scalar(read).bind(&wanted).fetch_one(&mut *work).await?;
         let found: HashMap<String, (u64, Hash)> =
             serde_json::from_str(found.as_deref().unwrap_or("{}")).map_err(decode)?;
         if found.len() == scopes.len() {
@@ -130,7 +130,7 @@ pub(crate) async fn hold(store: &Store, scopes: &BTreeSet<String>) -> Result<(Wo
         drop(work);
         let mut work = store.begin().await?;
         let none = Head::NONE.hash.to_string();
-        sqlx::query(make).bind(&names).bind(none).execute(&mut *work).await?;
+        sqlx::query(make).bind(&wanted).bind(none).execute(&mut *work).await?;
         work.commit(Cause::Upkeep).await?;
     }
 }
@@ -139,13 +139,17 @@ fn json(value: &impl Serialize) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// An array as PostgreSQL reads it.
+/// An array as PostgreSQL reads it, of what has neither quotes nor backslashes.
 fn array(values: impl Iterator<Item = impl Display>) -> String {
     let mut array = String::from("{");
     for value in values {
         let separator = if array.len() > 1 { "," } else { "" };
-        let value = value.to_string().replace('\\', "\\\\").replace('"', "\\\"");
-        array.extend([separator, "\"", &value, "\""]);
+        let _into_a_string = write!(array, "{separator}\"{value}\"");
     }
     array + "}"
+}
+
+/// The same of scopes, which may have them.
+fn names<'a>(scopes: impl Iterator<Item = &'a String>) -> String {
+    array(scopes.map(|scope| scope.replace('\\', "\\\\").replace('"', "\\\"")))
 }
