@@ -1,6 +1,6 @@
 //! Requests per second over HTTP: a bare axum handler, and commands behind the whole column, in turns.
 //!
-//! The client is `wrk`, with one thread. Both servers share another, the audit task included.
+//! The client is `wrk`, with one thread. Both servers share another, the audit task included, up to its sink.
 
 #[expect(dead_code, reason = "the other benches call without HTTP")]
 mod cases;
@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use audit::{Event, Limits, Recorder, Sink, SinkError};
 use axum::{Json, Router, routing::post};
 use chancery_benches::{Figure, Goal};
 use http_api::{
@@ -90,7 +91,8 @@ fn serve() -> [SocketAddr; 2] {
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let testkit = cases::testkit();
+            let recorder = Recorder::start(Taken, Limits::default());
+            let testkit = cases::testkit().recording_to(recorder);
             let column = http_api::routes(api(testkit.bus().await)).expect("routes that fit together");
             let bare = Router::new().route("/api/commands/{id}", post(bare));
             let listen = async || {
@@ -136,6 +138,16 @@ fn api(bus: kernel::Bus) -> Api {
         production: true,
         denial_status: DenialStatus::default(),
         limits: http_api::Limits { max_body_bytes: 1 << 20, request_timeout: Duration::from_secs(30) },
+    }
+}
+
+/// Takes every event, and keeps none: what keeping them costs is another bench's question, and a sink that kept all of
+/// them in memory would grow by a gigabyte meanwhile.
+struct Taken;
+
+impl Sink for Taken {
+    async fn write(&mut self, _: &[Event]) -> Result<(), SinkError> {
+        Ok(())
     }
 }
 

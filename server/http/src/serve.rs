@@ -220,6 +220,8 @@ impl Guest {
         let mut stops = false;
         loop {
             tokio::select! {
+                // What is said on the connection comes first, and of what it says most nothing else is asked.
+                biased;
                 _ = &mut connection => break,
                 () = seat.asked_to_leave() => return,
                 _ = stopping.wait_for(|stop| *stop), if !stops => {
