@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Server, answer, complete, in_session, nobody, serving, sign_in};
+use crate::{Server, answer, complete, in_session, nobody, program, serving, sign_in};
 
 /// Such a deployment, serving. It is stopped when dropped.
 pub struct Fresh {
@@ -51,7 +51,7 @@ root-ca-bundle-path = "roots.pem"
 
     /// Another server of the same deployment.
     pub fn replica(&self) -> Server {
-        serving(self.folder.path(), self.database.url(), "chancery.toml")
+        serving(program(), self.folder.path(), self.database.url(), "chancery.toml")
     }
 
     /// Changes its configuration. Takes effect at the next start.

@@ -110,7 +110,8 @@ impl Quickstart {
         for name in FILES {
             fs::copy(kept.join(name), demo.join(name)).expect("a kept file");
         }
-        let mut deployment = Self { folder, database, process: None, welcome: String::new() };
+        let mut deployment =
+            Self { folder, database, program: "chancery".into(), process: None, welcome: String::new() };
         deployment.start();
         deployment
     }

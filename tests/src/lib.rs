@@ -55,16 +55,16 @@ pub fn chancery<const N: usize>(args: [&str; N]) -> Output {
 
 /// `chancery`, with an environment that says nothing about it.
 pub fn program() -> Command {
-    quietly("chancery")
+    quietly(Path::new("chancery"))
 }
 
 /// `chancery-issuer`, with an environment that says nothing about it.
 pub fn issuer() -> Command {
-    quietly("chancery-issuer")
+    quietly(Path::new("chancery-issuer"))
 }
 
-fn quietly(name: &str) -> Command {
-    let mut command = Command::new(PROGRAMS.join(name));
+fn quietly(program: &Path) -> Command {
+    let mut command = Command::new(PROGRAMS.join(program));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CHANCERY_") {
             command.env_remove(name);
@@ -82,6 +82,7 @@ pub fn text(stream: &[u8]) -> String {
 pub struct Quickstart {
     folder: TempDir,
     database: kit::Database,
+    program: PathBuf,
     process: Option<Child>,
     /// What it told the newcomer.
     pub welcome: String,
@@ -90,15 +91,25 @@ pub struct Quickstart {
 impl Quickstart {
     /// From nothing, over this database.
     pub fn over(database: kit::Database) -> Self {
+        Self::of("chancery".into(), database)
+    }
+
+    /// From nothing, over this database, with another program than this build's.
+    pub fn of(program: PathBuf, database: kit::Database) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut quickstart = Self { folder, database, process: None, welcome: String::new() };
+        let mut quickstart = Self { folder, database, program, process: None, welcome: String::new() };
         quickstart.start();
         quickstart
     }
 
+    /// What is started from now on is this build's program.
+    pub fn upgrade(&mut self) {
+        self.program = "chancery".into();
+    }
+
     /// Starts it, or starts it again.
     pub fn start(&mut self) {
-        let mut process = program()
+        let mut process = quietly(&self.program)
             .args(["quickstart", "--dir", "demo", "--listen", "127.0.0.1:0"])
             .env("CHANCERY_DATABASE__URL", self.database.url())
             .current_dir(self.folder.path())
@@ -142,7 +153,8 @@ impl Quickstart {
 
     /// Another server of the same deployment, over the same database. It is stopped when dropped.
     pub fn replica(&self) -> Replica {
-        let server = serving(self.folder.path(), self.database.url(), "demo/chancery.toml");
+        let program = quietly(&self.program);
+        let server = serving(program, self.folder.path(), self.database.url(), "demo/chancery.toml");
         let credentials = self.credentials();
         let token = credentials["token"].as_str().expect("a token").to_owned();
         Replica { server, token }
@@ -150,7 +162,7 @@ impl Quickstart {
 
     /// `chancery` on its configuration and its database.
     pub fn chancery<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Output {
-        program()
+        quietly(&self.program)
             .args(args)
             .env("CHANCERY_DATABASE__URL", self.database.url())
             .env("CHANCERY_CONFIG", self.path("chancery.toml"))
@@ -301,9 +313,9 @@ pub struct Server {
     logged: Arc<Mutex<String>>,
 }
 
-/// `chancery serve` in this folder, on this database, by this configuration; it serves.
-pub(crate) fn serving(folder: &Path, database: &str, config: &str) -> Server {
-    let mut process = program()
+/// This program's `serve` in this folder, on this database, by this configuration; it serves.
+pub(crate) fn serving(mut program: Command, folder: &Path, database: &str, config: &str) -> Server {
+    let mut process = program
         .args(["serve", "--config", config])
         .env("CHANCERY_DATABASE__URL", database)
         .env("CHANCERY_SERVER__LISTEN", "127.0.0.1:0")

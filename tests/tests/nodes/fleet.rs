@@ -38,8 +38,13 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Under a license of so many exports in a day, with the database's connections bounded as for any other deployment.
     pub(crate) async fn of(database: Database, exports: u64) -> Self {
+        Self::before("chancery".into(), database, exports).await
+    }
+
+    /// The same, of another program than this build's.
+    pub(crate) async fn before(program: PathBuf, database: Database, exports: u64) -> Self {
         let vendor = Vendor::open();
-        let mut deployment = Quickstart::over(database);
+        let mut deployment = Quickstart::of(program, database);
         let request = under(&vendor, &mut deployment);
         let mut fleet =
             Self { deployment, nodes: Vec::new(), balancer: Balancer::start().await, vendor, request };
