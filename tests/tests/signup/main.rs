@@ -21,6 +21,7 @@ macro_rules! on_both {
 
 mod administrators;
 mod crashes;
+mod parents;
 mod requests;
 mod site;
 mod tokens;
