@@ -102,6 +102,7 @@ pub(crate) struct Ways {
     platform: bool,
     children: bool,
     verifier: bool,
+    post: bool,
     outbox: Outbox,
 }
 
@@ -113,6 +114,7 @@ impl Ways {
             platform: signup.platform.enabled,
             children: signup.children.enabled,
             verifier: signup.challenge.is_some(),
+            post: crate::mail::post(config, outbox).is_some(),
             outbox: outbox.clone(),
         }
     }
@@ -127,7 +129,7 @@ impl Onboarding for Ways {
             // Both must want it: the configuration, and the operators.
             self_signup: decided.self_signup_enabled && self.platform,
             subtenant_signup: decided.subtenant_signup_enabled && self.children,
-            email: self.outbox.is_configured(),
+            email: self.post,
             challenge_verifier: self.verifier,
         }
     }

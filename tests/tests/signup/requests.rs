@@ -18,7 +18,7 @@ on_both! {
     links_are_limited_and_expire
     replicas_count_together
     nobody_signs_up_without_a_verifier_a_proof_the_feature_or_a_decision
-    tenants_beneath_tenants_are_signed_up_for_and_the_limits_are_theirs
+    tenants_beneath_tenants_are_signed_up_for
     the_matrix_names_the_first_reason
 }
 
@@ -334,7 +334,7 @@ async fn nobody_signs_up_without_a_verifier_a_proof_the_feature_or_a_decision(da
     assert_eq!(denied.1["error"]["details"]["reason"], "CEILING_EXCEEDED");
 }
 
-async fn tenants_beneath_tenants_are_signed_up_for_and_the_limits_are_theirs(database: Database) {
+async fn tenants_beneath_tenants_are_signed_up_for(database: Database) {
     let site = Site::open(database, &OPEN).await;
     let (_, demo) = site.deployment.call("tenancy.tenants.list", json!({})).await;
     let parent = demo["tenants"][0]["tenantId"].clone();
