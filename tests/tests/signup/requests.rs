@@ -202,6 +202,10 @@ async fn a_token_works_once_and_only_its_own(database: Database) {
         assert_eq!(code(&site.confirm(wrong).await), (404, "invalid_token"), "{wrong}");
     }
 
+    // It is taken in a body only, for addresses are logged on the way.
+    let asked = format!("/confirm?plainVerificationToken={foreign}");
+    assert_eq!(code(&answer(site.anyone(&asked).json(&json!({}))).await), (400, "invalid_input"));
+
     // Another link ends the one before. The answer is the same where there is no such request.
     let (status, body) = answer(site.anyone(&format!("/{id}/resend")).json(&json!({}))).await;
     assert_eq!((status, &body), (StatusCode::ACCEPTED, &json!({ "signupRequestId": id })));
