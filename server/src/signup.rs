@@ -97,6 +97,7 @@ fn pepper(key: Option<StateKey>, ambient: &Ambient) -> SecretString {
 }
 
 /// What is known of the ways to a tenant, beside the license.
+#[expect(clippy::struct_excessive_bools, reason = "facts, each of its own")]
 pub(crate) struct Ways {
     policy: OnboardingPolicy,
     platform: bool,
