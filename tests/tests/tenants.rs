@@ -271,6 +271,25 @@ async fn what_is_refused_reads_nothing_and_tells_nothing(database: Database) {
         told.push((status, answered.to_string(), since()));
     }
     assert!(told.iter().all(|it| *it == told[0]), "{told:?}");
+
+    // Whoever administers a tenant is told by their session, and for what the policy refuses nothing else is read.
+    let url = it.credentials()["url"].as_str().unwrap().to_owned();
+    let demo = it.tenant("demo").await;
+    let anna = json!({ "name": "anna", "role": "tenant-admin", "home": demo });
+    let anna = operator(&url, it.request(Method::POST, "/api/identity/v1/operators"), anna).await;
+    let me = || in_session(&url, &anna, Method::GET, "/api/identity/v1/operators/me");
+    done(answer(me()).await);
+    since();
+    done(answer(me()).await);
+    let session = since();
+    assert!(session > 0, "it can be counted");
+    for parent in [demo.as_str(), "00000000-0000-4000-8000-000000000000"] {
+        for slug in ["demo", "free"] {
+            let adding = in_session(&url, &anna, Method::POST, &format!("{TENANTS}/{parent}/children"));
+            refused(answer(adding.json(&body(slug))).await, 403, "onboarding_refused");
+            assert_eq!(since(), session, "{slug} beneath {parent}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
