@@ -97,11 +97,13 @@ fn pepper(key: Option<StateKey>, ambient: &Ambient) -> SecretString {
 }
 
 /// What is known of the ways to a tenant, beside the license.
+#[expect(clippy::struct_excessive_bools, reason = "facts, each of its own")]
 pub(crate) struct Ways {
     policy: OnboardingPolicy,
     platform: bool,
     children: bool,
     verifier: bool,
+    post: bool,
     outbox: Outbox,
 }
 
@@ -113,6 +115,7 @@ impl Ways {
             platform: signup.platform.enabled,
             children: signup.children.enabled,
             verifier: signup.challenge.is_some(),
+            post: crate::mail::post(config, outbox).is_some(),
             outbox: outbox.clone(),
         }
     }
@@ -127,7 +130,7 @@ impl Onboarding for Ways {
             // Both must want it: the configuration, and the operators.
             self_signup: decided.self_signup_enabled && self.platform,
             subtenant_signup: decided.subtenant_signup_enabled && self.children,
-            email: self.outbox.is_configured(),
+            email: self.post,
             challenge_verifier: self.verifier,
         }
     }

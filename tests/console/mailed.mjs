@@ -1,5 +1,5 @@
-// A link from a mail, opened in a browser as it is; and the pages that have such mails sent. The public address leads to
-// this server, as a proxy would have it.
+// A link from a mail that lets an operator in, opened in a browser as it is; and the pages that have such mails sent. The
+// public address leads to this server, as a proxy would have it.
 
 import { end, expect, open, operator, origin } from "./browser.mjs";
 import { press, said, sees, signIn } from "./path.mjs";
@@ -32,6 +32,18 @@ if (operator.link) {
   await press(page, "Invite");
   await sees(page, "A link is mailed to them.");
   expect(!(await page.content()).includes("/console/activate#"), "the page has no link");
+}
+
+// Those that they administer, and no others.
+if (operator.tenants) {
+  await page.goto(`${origin}/console/tenants`);
+  const listed = await page.locator("main table tbody a").allInnerTexts();
+  expect(listed.join() === operator.tenants.join(), `one sees ${operator.tenants}, and not ${listed}`);
+  for (const tenant of operator.tenants) {
+    await page.goto(`${origin}/console/tenants`);
+    await page.getByRole("link", { name: tenant, exact: true }).click();
+    await sees(page, tenant);
+  }
 }
 
 if (operator.invites) {

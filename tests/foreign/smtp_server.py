@@ -1,4 +1,4 @@
-"""A mail server by aiosmtpd, for tests/tests/signup.rs and mail.rs.
+"""A mail server by aiosmtpd, for tests/tests/signup, console.rs and mail.rs.
 
 Says `listening PORT` once it does, then one JSON line for each mail it takes. Mail for `refused@` is refused for good,
 mail for `busy@` for now.

@@ -1,5 +1,7 @@
 //! The database of a deployment, looked into and changed behind its back.
 
+use std::time::Duration;
+
 use store::{
     Cause, Engine, Options, Store,
     sqlx::{self, AssertSqlSafe},
@@ -42,6 +44,27 @@ pub async fn text_of(url: &str, query: &'static str) -> String {
     let text = sqlx::query_scalar(query).fetch_one(store.reader()).await.expect("a text");
     store.close().await;
     text
+}
+
+/// Waits until nobody else is connected. A server of databases may still be doing what somebody who died has told it last.
+pub async fn alone(url: &str) {
+    let store = Store::open(url, Options::default()).await.expect("the database opens");
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                  AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    for _ in 0..600 {
+        let left = match store.engine() {
+            Engine::Sqlite => 0,
+            Engine::Postgres => {
+                sqlx::query_scalar::<_, i64>(others).fetch_one(store.reader()).await.expect("a number")
+            }
+        };
+        if left == 0 {
+            store.close().await;
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("somebody is still connected after a minute");
 }
 
 /// Changes what is there, as if time had passed, or somebody had.

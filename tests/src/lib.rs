@@ -21,7 +21,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use database::{change, everything, text_of};
+pub use database::{alone, change, everything, text_of};
 pub use fresh::Fresh;
 pub use kept::{keep, kept, then_and_now};
 pub use mail::{ChallengeService, MailServer};

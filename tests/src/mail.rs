@@ -69,11 +69,6 @@ impl MailServer {
         self.taken.recv_timeout(Duration::from_secs(30)).expect("a mail")
     }
 
-    /// Whether it takes another mail in this time, which is passed over.
-    pub fn is_another_within(&self, time: Duration) -> bool {
-        self.taken.recv_timeout(time).is_ok()
-    }
-
     /// Whether it takes no mail in this time.
     pub fn is_quiet_for(&self, time: Duration) -> bool {
         self.taken.recv_timeout(time) == Err(RecvTimeoutError::Timeout)

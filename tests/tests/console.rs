@@ -136,52 +136,92 @@ async fn links_in_mails_let_the_first_administrator_and_an_operator_in() {
     step(json!({ "url": url, "operator": "grace", "password": "three green lamps", "link": link }));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signup_is_confirmed_and_approved() {
-    let (mail, challenge) = (MailServer::start(), ChallengeService::start());
-    let mut quickstart = quickstart();
-    quickstart.stop();
-    let secret = quickstart.path("challenge-secret");
-    fs::write(&secret, ChallengeService::SECRET).unwrap();
-    let settings = format!(
-        "[mail]\nfrom = \"Platform <no-reply@platform.acme.example>\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\n\
-         security = \"none\"\n[tenant.signup.platform]\nenabled = true\nrequire-approval = true\n\
-         [tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"file:{}\"\n\n[log]",
-        mail.port(),
-        challenge.url(),
-        secret.display(),
-    );
-    quickstart.configure("[log]", &settings);
-    quickstart.start();
+/// A deployment where anybody may ask for a tenant, and who tells people from programs there.
+struct Open {
+    quickstart: Quickstart,
+    mail: MailServer,
+    _challenge: ChallengeService,
+}
 
-    let license = fs::read_to_string(quickstart.path("vendor.jwe")).expect("the license");
-    let call = async |method: Method, path: &str, body: serde_json::Value| {
-        let (status, told) = answer(quickstart.request(method, &format!("{ADMIN}{path}")).json(&body)).await;
+impl Open {
+    async fn with(approval: bool) -> Self {
+        let (mail, challenge) = (MailServer::start(), ChallengeService::start());
+        let mut quickstart = quickstart();
+        quickstart.stop();
+        let secret = quickstart.path("challenge-secret");
+        fs::write(&secret, ChallengeService::SECRET).unwrap();
+        let settings = format!(
+            "[mail]\nfrom = \"Platform <no-reply@platform.acme.example>\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\n\
+             security = \"none\"\n[tenant.signup.platform]\nenabled = true\nrequire-approval = {approval}\n\
+             [tenant.signup.challenge]\nverify-url = \"{}\"\nsecret = \"file:{}\"\n\n[log]",
+            mail.port(),
+            challenge.url(),
+            secret.display(),
+        );
+        quickstart.configure("[log]", &settings);
+        quickstart.start();
+        let open = Self { quickstart, mail, _challenge: challenge };
+        let license = fs::read_to_string(open.quickstart.path("vendor.jwe")).expect("the license");
+        open.call(Method::POST, "/application/license", json!({ "license": license })).await;
+        let decided = json!({ "selfSignupEnabled": true, "requireApprovalForSelfSignup": approval });
+        open.call(Method::PUT, "/application/onboarding", decided).await;
+        open
+    }
+
+    async fn call(&self, method: Method, path: &str, body: serde_json::Value) -> StatusCode {
+        let request = self.quickstart.request(method, &format!("{ADMIN}{path}"));
+        let (status, told) = answer(request.json(&body)).await;
         assert!(status.is_success(), "{path}: {status} {told}");
         status
-    };
-    call(Method::POST, "/application/license", json!({ "license": license })).await;
-    call(Method::PUT, "/application/onboarding", json!({ "selfSignupEnabled": true })).await;
-    let asked = async |email: &str, slug: &str, name: &str| {
+    }
+
+    /// The link that whoever asks for a tenant is sent.
+    async fn asked(&self, email: &str, slug: &str, name: &str) -> String {
         let wanted = json!({
             "email": email, "slug": slug, "displayName": name, "challengeProof": ChallengeService::PROOF,
         });
-        assert_eq!(call(Method::POST, "/tenants/signup/request", wanted).await, StatusCode::ACCEPTED);
-        let text = mail.next()["text"].as_str().expect("a text").to_owned();
-        text.split_whitespace()
-            .find(|word| word.contains("/console/signup/confirm#"))
-            .expect("a link")
-            .to_owned()
-    };
+        assert_eq!(self.call(Method::POST, "/tenants/signup/request", wanted).await, StatusCode::ACCEPTED);
+        self.mailed("/console/signup/confirm#")
+    }
+
+    /// The link to this page in the next mail.
+    fn mailed(&self, page: &str) -> String {
+        let text = self.mail.next()["text"].as_str().expect("a text").to_owned();
+        text.split_whitespace().find(|word| word.contains(page)).expect("a link").to_owned()
+    }
+
+    /// Runs a script that is told this, and where the server is.
+    fn browse(&self, script: &str, mut told: serde_json::Value) {
+        let mut credentials = self.quickstart.credentials();
+        credentials.as_object_mut().unwrap().append(told.as_object_mut().unwrap());
+        let file = self.quickstart.path("told.json");
+        fs::write(&file, credentials.to_string()).expect("tell what to do");
+        browse(script, &file);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signup_is_confirmed_and_approved() {
+    let open = Open::with(true).await;
     // One that is to be rejected is confirmed by a program.
-    let (_, token) = asked("hank@globex.example", "globex", "Globex")
-        .await
-        .split_once('#')
-        .map_or_else(|| panic!("a fragment"), |(before, token)| (before.to_owned(), token.to_owned()));
-    call(Method::POST, "/tenants/signup/confirm", json!({ "plainVerificationToken": token })).await;
-    let mut told = quickstart.credentials();
-    told["link"] = asked("jo@acme.example", "acme", "The acme company").await.into();
-    let credentials = quickstart.path("with-link.json");
-    fs::write(&credentials, told.to_string()).expect("tell the link");
-    browse("signup.mjs", &credentials);
+    let link = open.asked("hank@globex.example", "globex", "Globex").await;
+    let (_, token) = link.split_once('#').expect("a fragment");
+    open.call(Method::POST, "/tenants/signup/confirm", json!({ "plainVerificationToken": token })).await;
+    let link = open.asked("jo@acme.example", "acme", "The acme company").await;
+    open.browse("signup.mjs", json!({ "link": link }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_in_mails_let_whoever_signed_up_into_their_tenant_and_no_other() {
+    let open = Open::with(false).await;
+    let confirming = open.asked("jo@acme.example", "acme", "The acme company").await;
+    open.browse("confirmed.mjs", json!({ "link": confirming }));
+    let activating = open.mailed("/console/activate#");
+    open.browse(
+        "mailed.mjs",
+        json!({
+            "operator": "jo@acme.example", "password": "a long sentence is good", "link": activating,
+            "tenants": ["The acme company"],
+        }),
+    );
 }

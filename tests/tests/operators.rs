@@ -335,6 +335,68 @@ async fn an_administrator_needs_a_second_factor_where_it_is_required(database: D
     assert!(hash.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{hash}");
 }
 
+/// What a deployment still holds of what lets somebody in.
+async fn kept(fresh: &Fresh) -> [usize; 4] {
+    let rows = chancery_acceptance::everything(fresh.database()).await;
+    ["identity_session", "identity_token", "identity_action", "identity_throttle"]
+        .map(|table| rows.iter().filter(|(of, _)| of == table).count())
+}
+
+async fn what_is_over_lets_nobody_in_and_is_forgotten(database: Database) {
+    let (mut fresh, admin) = set_up(database, "").await;
+    let post = |path: &str| fresh.in_session(&admin, Method::POST, &format!("/api/identity/v1/{path}"));
+    let mut given = Vec::new();
+    for name in ["fresh", "old"] {
+        let (_, made) = answer(post("tokens").json(&json!({ "name": name }))).await;
+        let wanted = json!({ "name": name, "role": "platform-auditor", "deliveryMethod": "MANUAL" });
+        let (_, invited) = answer(post("operators").json(&wanted)).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        given.push((text(&made["token"]), text(&invited["activation"]["token"])));
+    }
+    let second = fresh.sign_in("admin@example.com", PASSWORD).await;
+    let wrong = json!({ "name": "nobody", "password": PASSWORD });
+    assert_eq!(fresh.send(Method::POST, "/api/identity/v1/sessions", wrong).await.0, 401);
+    assert_eq!(kept(&fresh).await, [2, 2, 2, 2], "of attempts, the account's and the address's");
+
+    for statement in [
+        "UPDATE identity_session SET expires_at = 1
+         WHERE authenticated_at = (SELECT max(authenticated_at) FROM identity_session)",
+        "UPDATE identity_token SET expires_at = 1 WHERE name = 'old'",
+        "UPDATE identity_action SET expires_at = 1
+         WHERE operator = (SELECT id FROM identity_operator WHERE name = 'old')",
+    ] {
+        change(fresh.database(), statement).await;
+    }
+    let me = "/api/identity/v1/operators/me";
+    let is_in = async |fresh: &Fresh, session: &Value| {
+        answer(fresh.in_session(session, Method::GET, me)).await.0 == StatusCode::OK
+    };
+    let bears = async |fresh: &Fresh, token: &str| {
+        answer(fresh.request(Method::GET, me).bearer_auth(token)).await.0 == StatusCode::OK
+    };
+    let completes = async |fresh: &Fresh, token: &str| {
+        chancery_acceptance::complete(fresh.url(), token, PASSWORD).await.0 == StatusCode::OK
+    };
+    let ((token, action), (old_token, old_action)) = (&given[0], &given[1]);
+    assert!(!is_in(&fresh, &second).await, "before anybody has looked after it");
+    assert!(!bears(&fresh, old_token).await && !completes(&fresh, old_action).await);
+
+    change(fresh.database(), "UPDATE identity_throttle SET free_at = 1").await;
+    fresh.start();
+    for _ in 0..100 {
+        if kept(&fresh).await == [1, 1, 1, 0] {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(kept(&fresh).await, [1, 1, 1, 0]);
+    assert!(is_in(&fresh, &admin).await && bears(&fresh, token).await && completes(&fresh, action).await);
+
+    // A session also ends when nobody has used it for half an hour.
+    change(fresh.database(), "UPDATE identity_session SET seen_at = seen_at - 1800000000").await;
+    assert!(!is_in(&fresh, &admin).await && bears(&fresh, token).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_in_does_not_starve_the_server() {
     let more = "[identity.password]\nmemory-kib = 65536\niterations = 8\nthreads = 1\nqueue = 1";
@@ -383,4 +445,5 @@ on_both_engines! {
     a_forged_request_does_nothing
     attempts_count_together_on_all_replicas
     an_administrator_needs_a_second_factor_where_it_is_required
+    what_is_over_lets_nobody_in_and_is_forgotten
 }

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use chancery_acceptance::{Quickstart, answer, in_session, operator};
+use chancery_acceptance::{Quickstart, answer, change, in_session, operator, text_of};
 use descriptors::{catalog::Catalog, grant::Grant};
 use envelope::{
     Claims, Recipient,
@@ -16,7 +16,6 @@ use kit::{Database, NameServer};
 use platform as _;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
-use store::{Cause, Options, Store, sqlx};
 use tenancy as _;
 
 const TENANTS: &str = "/api/platform/admin/v1/tenants";
@@ -272,6 +271,25 @@ async fn what_is_refused_reads_nothing_and_tells_nothing(database: Database) {
         told.push((status, answered.to_string(), since()));
     }
     assert!(told.iter().all(|it| *it == told[0]), "{told:?}");
+
+    // Whoever administers a tenant is told by their session, and for what the policy refuses nothing else is read.
+    let url = it.credentials()["url"].as_str().unwrap().to_owned();
+    let demo = it.tenant("demo").await;
+    let anna = json!({ "name": "anna", "role": "tenant-admin", "home": demo });
+    let anna = operator(&url, it.request(Method::POST, "/api/identity/v1/operators"), anna).await;
+    let me = || in_session(&url, &anna, Method::GET, "/api/identity/v1/operators/me");
+    done(answer(me()).await);
+    since();
+    done(answer(me()).await);
+    let session = since();
+    assert!(session > 0, "it can be counted");
+    for parent in [demo.as_str(), "00000000-0000-4000-8000-000000000000"] {
+        for slug in ["demo", "free"] {
+            let adding = in_session(&url, &anna, Method::POST, &format!("{TENANTS}/{parent}/children"));
+            refused(answer(adding.json(&body(slug))).await, 403, "onboarding_refused");
+            assert_eq!(since(), session, "{slug} beneath {parent}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -289,7 +307,11 @@ async fn a_domain_is_proved_preferred_and_removed(database: Database) {
     let names = NameServer::default();
     let mut it = licensed(database, "scale", |_| {});
     it.stop();
-    it.configure("[tenant]", &format!("[tenant.dns]\nservers = [\"{}\"]\n\n[tenant]", names.start()));
+    let settings = format!(
+        "[tenant.dns]\nservers = [\"{}\"]\n\n[tenant.resolution]\nself-tenant = \"demo\"\n\n[tenant]",
+        names.start()
+    );
+    it.configure("[tenant]", &settings);
     it.start();
     let acme = done(call(&it, Method::POST, TENANTS, json!({ "slug": "acme" })).await);
     let at = |rest: &str| format!("{TENANTS}/{}/domains{rest}", acme["tenantId"].as_str().unwrap());
@@ -315,12 +337,21 @@ async fn a_domain_is_proved_preferred_and_removed(database: Database) {
     let primary = listed["domains"].as_array().unwrap().iter().filter(|domain| domain["isPrimary"] == true);
     assert_eq!(primary.map(|domain| &domain["domain"]).collect::<Vec<_>>(), ["portal.acme.example"]);
 
-    // Requests to it are for the tenant from now on, and not for it any more once it is removed.
-    let status = format!("{TENANTS}/{}/lifecycle/status", acme["tenantId"].as_str().unwrap());
-    done(call(&it, Method::PATCH, &status, json!({ "status": "SUSPENDED" })).await);
+    // Requests to it are for the tenant from now on, and for the configured one again once it is removed.
+    let suspend = async |tenant: &str, status: &str| {
+        let path = format!("{TENANTS}/{tenant}/lifecycle/status");
+        done(call(&it, Method::PATCH, &path, json!({ "status": status })).await);
+    };
+    let (own, configured) = (acme["tenantId"].as_str().unwrap(), it.tenant("demo").await);
+    suspend(&configured, "SUSPENDED").await;
+    done(answer(live()).await);
+    suspend(&configured, "ACTIVE").await;
+    suspend(own, "SUSPENDED").await;
     refused(answer(live()).await, 403, "tenant_suspended");
     done(answer(it.request(Method::DELETE, &at("/portal.acme.example"))).await);
     done(answer(live()).await);
+    suspend(&configured, "SUSPENDED").await;
+    refused(answer(live()).await, 403, "tenant_suspended");
     refused(post("/portal.acme.example/verify", json!({})).await, 404, "unknown_domain");
 }
 
@@ -335,24 +366,27 @@ async fn a_domain_is_proved_preferred_and_removed_on_postgresql() {
 }
 
 /// The server itself undoes what a process that died has left.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_registration_whose_process_died_is_undone_by_the_next() {
-    let mut it = licensed(Database::sqlite(), "pro", |_| {});
+async fn a_registration_whose_process_died_is_undone_by_the_next(database: Database) {
+    let mut it = licensed(database, "pro", |_| {});
     let registering = it.request(Method::POST, TENANTS).header("x-correlation-id", "died");
     done(answer(registering.json(&json!({ "slug": "acme" }))).await);
-    it.stop();
     // As it is left where the last steps are those of other modules.
-    let store = Store::open(it.database(), Options::default()).await.unwrap();
-    let mut work = store.begin().await.unwrap();
-    for sql in [
+    change(it.database(), "UPDATE tenancy_tenant SET status = 'PENDING_VERIFICATION' WHERE slug = 'acme'")
+        .await;
+    let live = anonymous(&it, Method::POST, "/api/commands/health.live.check")
+        .header("host", "acme.tenants.example");
+    refused(answer(live).await, 403, "tenant_pending");
+    let export = "/api/platform/admin/v1/tenants/export?tenant=acme";
+    refused(call(&it, Method::POST, export, json!({})).await, 403, "tenant_pending");
+    let beneath = format!("{TENANTS}/{}/children", it.tenant("acme").await);
+    refused(call(&it, Method::POST, &beneath, json!({ "slug": "leaf" })).await, 409, "tenant_not_active");
+    it.stop();
+    change(
+        it.database(),
         "UPDATE tenancy_registration SET status = 'IN_FLIGHT', completed_at = NULL, expires_at = 1
          WHERE correlation = 'died'",
-        "UPDATE tenancy_tenant SET status = 'PENDING_VERIFICATION' WHERE slug = 'acme'",
-    ] {
-        sqlx::query(sql).execute(&mut *work).await.unwrap();
-    }
-    work.commit(Cause::Upkeep).await.unwrap();
-    store.close().await;
+    )
+    .await;
     it.start();
     let mut told = json!(null);
     for _ in 0..100 {
@@ -366,8 +400,23 @@ async fn a_registration_whose_process_died_is_undone_by_the_next() {
     done(call(&it, Method::POST, TENANTS, json!({ "slug": "acme" })).await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_whose_process_died_is_undone_by_the_next_on_sqlite() {
+    a_registration_whose_process_died_is_undone_by_the_next(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_whose_process_died_is_undone_by_the_next_on_postgresql() {
+    a_registration_whose_process_died_is_undone_by_the_next(Database::postgres().await).await;
+}
+
 async fn what_the_edition_does_not_have_is_refused(database: Database) {
     let it = Quickstart::over(database);
+    let sold = done(get(&it, "/api/platform/admin/v1/features").await);
+    let keys: Vec<_> = sold["features"].as_array().unwrap().iter().map(|it| &it["key"]).collect();
+    for feature in ["subtenants", "custom-domains", "self-signup", "federation"] {
+        assert!(keys.contains(&&json!(format!("tenancy.{feature}.v1"))), "{feature}: {keys:?}");
+    }
     let demo = it.tenant("demo").await;
     let at = |rest: &str| format!("{TENANTS}/{demo}{rest}");
     for (path, body) in [
@@ -418,6 +467,11 @@ async fn the_platforms_own_tenant_is_seen_and_named_by_nobody(database: Database
     refused(call(&it, Method::PATCH, &at("/lifecycle/status"), suspended).await, 404, "unknown_tenant");
     refused(answer(it.request(Method::DELETE, &at(""))).await, 404, "unknown_tenant");
     refused(get(&it, &format!("{TENANTS}?tenant=platform")).await, 404, "unknown_tenant");
+
+    // There is one, however many servers make sure of it.
+    drop([it.replica(), it.replica()]);
+    let systems = "SELECT CAST(count(*) AS TEXT) FROM tenancy_tenant WHERE system = 1";
+    assert_eq!(text_of(it.database(), systems).await, "1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -551,9 +605,8 @@ async fn a_request_that_says_nothing_of_itself_is_for_the_configured_tenant_on_p
     a_request_that_says_nothing_of_itself_is_for_the_configured_tenant(Database::postgres().await).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_decision_about_onboarding_is_followed_by_every_replica() {
-    let it = licensed(Database::sqlite(), "pro", |_| {});
+async fn a_decision_about_onboarding_is_followed_by_every_replica(database: Database) {
+    let it = licensed(database, "pro", |_| {});
     let other = it.replica();
     let decided =
         done(call(&it, Method::PUT, ONBOARDING, json!({ "rootTenantCreationEnabled": false })).await);
@@ -575,4 +628,14 @@ async fn a_decision_about_onboarding_is_followed_by_every_replica() {
     assert!(followed, "the other replica still registers");
     assert_eq!(done(answer(other.request(Method::GET, ONBOARDING)).await), decided);
     refused(call(&it, Method::PUT, ONBOARDING, json!({ "selfSignup": true })).await, 400, "invalid_input");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_about_onboarding_is_followed_by_every_replica_on_sqlite() {
+    a_decision_about_onboarding_is_followed_by_every_replica(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_about_onboarding_is_followed_by_every_replica_on_postgresql() {
+    a_decision_about_onboarding_is_followed_by_every_replica(Database::postgres().await).await;
 }

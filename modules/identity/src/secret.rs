@@ -4,13 +4,14 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use sdk::prelude::*;
 use serde::{Deserializer, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// The longest secret that is taken, in bytes.
 pub const MAX_SECRET_BYTES: usize = 1024;
 
-/// A password, a token or a code. It does not print, and leaves memory when it is dropped.
-#[derive(Clone, PartialEq, Eq)]
+/// A password, a token or a code. It does not print, is compared in constant time, and leaves memory when it is dropped.
+#[derive(Clone, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -32,6 +33,12 @@ impl Secret {
 
 pub(crate) fn hash(token: &str) -> String {
     hex::encode(Sha256::digest(token))
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
 }
 
 impl From<String> for Secret {

@@ -1,5 +1,5 @@
 //! Who may decide about a request, and what comes of a registration that fails. The registration is a stand-in that the
-//! tests steer; `tests/tests/signup.rs` has the real one.
+//! tests steer; `tests/tests/signup` has the real one.
 
 use std::sync::{Arc, LazyLock, Mutex};
 

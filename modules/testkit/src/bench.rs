@@ -34,8 +34,10 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) async fn open(testkit: &Testkit) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        let store = Store::open(&url, Options::default()).await.expect("a fresh database");
+        let own = || format!("sqlite://{}", folder.path().join("test.db").display());
+        let store = Store::open(&testkit.database.clone().unwrap_or_else(own), Options::default())
+            .await
+            .expect("a fresh database");
         let migrations = [testkit.migrations, quota::MIGRATIONS].concat();
         store.migrate(&migrations).await.expect("the module's migrations");
 

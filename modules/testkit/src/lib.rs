@@ -76,6 +76,7 @@ type MakeCommands = Arc<dyn Fn() -> Commands + Send + Sync>;
 /// The real pipeline over some modules. What it is told decides what its calls meet; calls of one value share state.
 pub struct Testkit {
     pub(crate) migrations: &'static [Migration],
+    pub(crate) database: Option<String>,
     pub(crate) mount: Mount,
     pub(crate) commands: MakeCommands,
     pub(crate) guards: Vec<(GuardedBy, MakeGuard)>,
@@ -170,6 +171,7 @@ impl Testkit {
         let clock = TestClock::at("2026-01-15T12:00:00Z".parse().expect("an instant"));
         Self {
             migrations,
+            database: None,
             mount: Arc::new(move |ground| Box::pin(mount(ground))),
             commands: Arc::new(Commands::none),
             guards: Vec::new(),
@@ -269,6 +271,12 @@ impl Testkit {
     #[must_use]
     pub fn as_system(self) -> Self {
         self.change(|testkit| testkit.caller = Caller::System)
+    }
+
+    /// In this database, which is empty, and not in a SQLite file of its own.
+    #[must_use]
+    pub fn in_database(self, url: &str) -> Self {
+        self.change(|testkit| testkit.database = Some(url.to_owned()))
     }
 
     /// With gaps warned of instead of denied.

@@ -90,7 +90,7 @@ impl Visitor {
         }
     }
 
-    fn holds(&self, permission: Permission) -> bool {
+    pub(crate) fn holds(&self, permission: Permission) -> bool {
         self.who().is_some_and(|who| who.permissions.contains(permission.as_str()))
     }
 

@@ -21,6 +21,9 @@ macro_rules! on_both {
 
 mod administrators;
 mod crashes;
+mod parents;
+mod policy;
 mod requests;
+mod retention;
 mod site;
 mod tokens;

@@ -18,7 +18,7 @@ on_both! {
     links_are_limited_and_expire
     replicas_count_together
     nobody_signs_up_without_a_verifier_a_proof_the_feature_or_a_decision
-    tenants_beneath_tenants_are_signed_up_for_and_the_limits_are_theirs
+    tenants_beneath_tenants_are_signed_up_for
     the_matrix_names_the_first_reason
 }
 
@@ -202,6 +202,10 @@ async fn a_token_works_once_and_only_its_own(database: Database) {
         assert_eq!(code(&site.confirm(wrong).await), (404, "invalid_token"), "{wrong}");
     }
 
+    // It is taken in a body only, for addresses are logged on the way.
+    let asked = format!("/confirm?plainVerificationToken={foreign}");
+    assert_eq!(code(&answer(site.anyone(&asked).json(&json!({}))).await), (400, "invalid_input"));
+
     // Another link ends the one before. The answer is the same where there is no such request.
     let (status, body) = answer(site.anyone(&format!("/{id}/resend")).json(&json!({}))).await;
     assert_eq!((status, &body), (StatusCode::ACCEPTED, &json!({ "signupRequestId": id })));
@@ -334,7 +338,7 @@ async fn nobody_signs_up_without_a_verifier_a_proof_the_feature_or_a_decision(da
     assert_eq!(denied.1["error"]["details"]["reason"], "CEILING_EXCEEDED");
 }
 
-async fn tenants_beneath_tenants_are_signed_up_for_and_the_limits_are_theirs(database: Database) {
+async fn tenants_beneath_tenants_are_signed_up_for(database: Database) {
     let site = Site::open(database, &OPEN).await;
     let (_, demo) = site.deployment.call("tenancy.tenants.list", json!({})).await;
     let parent = demo["tenants"][0]["tenantId"].clone();

@@ -33,6 +33,8 @@ pub(crate) struct Site {
 pub(crate) struct Plan<'p> {
     /// The edition it holds.
     pub(crate) edition: &'p str,
+    /// Features of the edition that the license has not.
+    pub(crate) without: &'p [&'p str],
     /// Quotas that the license has instead of the edition's.
     pub(crate) quotas: &'p [(&'p str, u64)],
     /// `tenant.signup.platform` and the like.
@@ -43,6 +45,7 @@ pub(crate) struct Plan<'p> {
 
 pub(crate) const OPEN: Plan<'_> = Plan {
     edition: "scale",
+    without: &[],
     quotas: &[],
     settings: "[tenant.signup.platform]\nenabled = true\nrequire-approval = false\nrate-limit-per-ip = 1000\n\
                [tenant.signup.children]\nenabled = true\nrequire-approval = false\nrate-limit-per-ip = 1000\n",
@@ -99,6 +102,9 @@ impl Site {
         let pem = fs::read_to_string(self.deployment.path("recipient.pem")).unwrap();
         let recipient = Recipient::from_pem("quickstart-recipient", &pem).unwrap();
         let mut grant = Catalog::linked().unwrap().expand("chancery", plan.edition).unwrap();
+        for feature in plan.without {
+            assert!(grant.features.remove(*feature).is_some(), "{feature}");
+        }
         for (quota, limit) in plan.quotas {
             grant.quotas.insert((*quota).to_owned(), *limit);
         }

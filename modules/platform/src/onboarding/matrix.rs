@@ -25,7 +25,7 @@ pub struct ConfigFacts {
     pub self_signup: bool,
     /// Anybody may ask for a tenant beneath another.
     pub subtenant_signup: bool,
-    /// E-mail can be sent.
+    /// E-mail can be sent, and links in it lead somewhere.
     pub email: bool,
     /// Somebody tells people from programs.
     pub challenge_verifier: bool,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::extract::{Path, RawQuery};
-use futures_util::future::{join, join4};
+use futures_util::future::{join3, join4};
+use http_api::TENANTS_ACT;
 use kernel::TenantId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,17 +52,28 @@ async fn written(operator: &Operator, fields: Fields, problem: Option<Problem>) 
         wanted.insert("slug".to_owned(), slug.into());
     }
     wanted.insert("limit".to_owned(), LISTED.into());
-    let (tenants, quotas) = join(
+    let is_whole = ["find", "status", "after"].iter().all(|name| fields.text(name).is_empty());
+    let (tenants, own, quotas) = join3(
         operator.call::<TenantPage>("tenancy.tenants.list", Value::Object(wanted)),
+        async { if is_whole { own(operator).await } else { None } },
         home::quotas(operator, None),
     )
     .await;
-    let tenants = tenants.map(|page| TenantPage { tenants: as_tree(page.tenants), ..page });
+    let tenants = tenants.map(|page| {
+        let tenants = as_tree(own.into_iter().chain(page.tenants).collect());
+        TenantPage { tenants, ..page }
+    });
     // The meters are help beside the form; without them it still stands.
     let caps = quotas.unwrap_or_default().into_iter().filter(|quota| quota.quota_key.starts_with("tenants."));
     let caps = caps.collect();
     let shell = Shell::of(operator, "Tenants", Nav::Tenants);
     page_with(problem.as_ref(), &Tenants { shell, fields, problem: problem.clone(), tenants, caps })
+}
+
+/// The tenant of whoever belongs to a customer's. Their list is of those beneath it.
+async fn own(operator: &Operator) -> Option<Tenant> {
+    let home = operator.who()?.home.filter(|_| !operator.holds(TENANTS_ACT))?;
+    get(operator, &home.to_string()).await.ok()
 }
 
 /// Each tenant before those beneath it. One whose parent is on another page stands where its name puts it.
