@@ -21,7 +21,7 @@ pub(crate) fn recording(config: &Config) -> audit::Limits {
         WhenFull::Drop => audit::Overflow::Drop,
         WhenFull::Block => audit::Overflow::Block,
     };
-    audit::Limits { overflow, ..audit::Limits::default() }
+    audit::Limits { overflow, backlog: config.audit.backlog as usize, ..audit::Limits::default() }
 }
 
 /// Where tenants are found, and who proves their domains, by configuration.

@@ -12,12 +12,18 @@ use crate::{Server, answer, complete, in_session, nobody, program, serving, sign
 pub struct Fresh {
     folder: TempDir,
     database: kit::Database,
+    filter: &'static str,
     server: Option<Server>,
 }
 
 impl Fresh {
     /// Over this database, which is empty, with more lines of configuration at the end.
     pub fn over(database: kit::Database, more: &str) -> Self {
+        Self::telling(database, more, "info")
+    }
+
+    /// The same, logging what passes this filter.
+    pub fn telling(database: kit::Database, more: &str, filter: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = format!(
             r#"[database]
@@ -38,7 +44,7 @@ root-ca-bundle-path = "roots.pem"
 "#
         );
         fs::write(folder.path().join("chancery.toml"), config).expect("write its configuration");
-        let mut fresh = Self { folder, database, server: None };
+        let mut fresh = Self { folder, database, filter, server: None };
         fresh.start();
         fresh
     }
@@ -51,7 +57,12 @@ root-ca-bundle-path = "roots.pem"
 
     /// Another server of the same deployment.
     pub fn replica(&self) -> Server {
-        serving(program(), self.folder.path(), self.database.url(), "chancery.toml")
+        serving(program(), self.folder.path(), self.database.url(), "chancery.toml", self.filter)
+    }
+
+    /// Tells it to stop, and waits until it has. Returns whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        self.server.as_mut().expect("it serves").stop()
     }
 
     /// Changes its configuration. Takes effect at the next start.

@@ -154,7 +154,7 @@ impl Quickstart {
     /// Another server of the same deployment, over the same database. It is stopped when dropped.
     pub fn replica(&self) -> Replica {
         let program = quietly(&self.program);
-        let server = serving(program, self.folder.path(), self.database.url(), "demo/chancery.toml");
+        let server = serving(program, self.folder.path(), self.database.url(), "demo/chancery.toml", "info");
         let credentials = self.credentials();
         let token = credentials["token"].as_str().expect("a token").to_owned();
         Replica { server, token }
@@ -284,7 +284,7 @@ impl Replica {
         self.server.url.trim_start_matches("http://").parse().expect("an address")
     }
 
-    /// Everything it has logged since it serves.
+    /// Everything it has logged.
     ///
     /// # Panics
     ///
@@ -299,9 +299,7 @@ impl Replica {
     ///
     /// When it is not there to be told.
     pub fn stop(&mut self) -> bool {
-        let told = Command::new("kill").args(["-TERM", &self.server.process.id().to_string()]).status();
-        assert!(told.is_ok_and(|status| status.success()), "the process is there to be told");
-        self.server.process.wait().expect("its end").success()
+        self.server.stop()
     }
 }
 
@@ -313,13 +311,19 @@ pub struct Server {
     logged: Arc<Mutex<String>>,
 }
 
-/// This program's `serve` in this folder, on this database, by this configuration; it serves.
-pub(crate) fn serving(mut program: Command, folder: &Path, database: &str, config: &str) -> Server {
+/// This program's `serve` in this folder, on this database, by this configuration, logging what passes this filter; it serves.
+pub(crate) fn serving(
+    mut program: Command,
+    folder: &Path,
+    database: &str,
+    config: &str,
+    filter: &str,
+) -> Server {
     let mut process = program
         .args(["serve", "--config", config])
         .env("CHANCERY_DATABASE__URL", database)
         .env("CHANCERY_SERVER__LISTEN", "127.0.0.1:0")
-        .env("CHANCERY_LOG__FILTER", "info")
+        .env("CHANCERY_LOG__FILTER", filter)
         .current_dir(folder)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -329,11 +333,11 @@ pub(crate) fn serving(mut program: Command, folder: &Path, database: &str, confi
     let mut told = String::new();
     let address = lines.by_ref().find_map(|line| {
         let line = line.expect("a line of text");
-        told += &line;
+        told += &(line.clone() + "\n");
         line.split_once("address=").map(|(_, address)| address.trim().to_owned())
     });
     let address = address.unwrap_or_else(|| panic!("the server serves: {told}"));
-    let logged = Arc::new(Mutex::new(String::new()));
+    let logged = Arc::new(Mutex::new(told));
     let log = Arc::clone(&logged);
     // Whoever writes to a pipe that nobody reads waits.
     std::thread::spawn(move || {
@@ -345,7 +349,14 @@ pub(crate) fn serving(mut program: Command, folder: &Path, database: &str, confi
 }
 
 impl Server {
-    /// Everything it has logged since it serves.
+    /// Tells it to stop, and waits until it has. Returns whether it ended well.
+    pub(crate) fn stop(&mut self) -> bool {
+        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(told.is_ok_and(|status| status.success()), "the process is there to be told");
+        self.process.wait().expect("its end").success()
+    }
+
+    /// Everything it has logged.
     pub(crate) fn logged(&self) -> String {
         self.logged.lock().expect("nobody panics there").clone()
     }

@@ -8,7 +8,8 @@ use chancery_quota::{
     QuotaError, SqlOutcomes, SqlQuota, TenantShare, Usage, Window,
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{Options, Store};
+use store::sqlx::{self, AssertSqlSafe};
+use store::{Cause, Engine, Options, Store};
 use uuid::Uuid;
 
 const NOON: Timestamp = Timestamp::constant(1_900_000_000, 0);
@@ -39,6 +40,34 @@ async fn used(quota: &SqlQuota) -> Usage {
     let limit = Limit { quota: "messages.sent", limit: 0, window: charge(0).window };
     let projections = quota.projection(Some("acme"), &[limit], NOON).await.unwrap();
     Usage { used: projections[0].used, reserved: projections[0].reserved }
+}
+
+/// What whoever owns the database does to it.
+async fn change(store: &Store, statements: &str) {
+    let mut work = store.begin().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *work).await.unwrap();
+    work.commit(Cause::Upkeep).await.unwrap();
+}
+
+/// From now on the database forgets buckets as soon as they are made, or does so no more.
+async fn forget_new_buckets(store: &Store, forget: bool) {
+    change(
+        store,
+        match (store.engine(), forget) {
+            (Engine::Sqlite, true) => {
+                "CREATE TRIGGER forget AFTER INSERT ON quota_bucket
+             BEGIN DELETE FROM quota_bucket WHERE bucket = NEW.bucket; END"
+            }
+            (Engine::Postgres, true) => {
+                "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN DELETE FROM quota_bucket WHERE bucket = NEW.bucket; RETURN NULL; END $$;
+             CREATE TRIGGER forget AFTER INSERT ON quota_bucket FOR EACH ROW EXECUTE FUNCTION forget()"
+            }
+            (Engine::Sqlite, false) => "DROP TRIGGER forget",
+            (Engine::Postgres, false) => "DROP TRIGGER forget ON quota_bucket",
+        },
+    )
+    .await;
 }
 
 kit::on_both_engines! {
@@ -108,6 +137,50 @@ kit::on_both_engines! {
         assert!(matches!(quota.reserve(&[charge(5)], TTL, NOON).await, Err(QuotaError::Store(_))));
         assert!(matches!(running.commit().await, Err(QuotaError::Store(_))));
     }
+
+    async fn buckets_that_a_database_forgot_before_they_were_used_deny(url: &str) {
+        let (store, quota) = process(url, 1).await;
+        spend(&quota, 3).await.unwrap();
+        let running = quota.reserve(&[charge(3)], TTL, NOON).await.unwrap();
+        let share = TenantShare { id: "globex", limit: 1 };
+        let new = Charge { tenant: Some(share), ..charge(3) };
+
+        forget_new_buckets(&store, true).await;
+        for _ in 0..3 {
+            let denied = quota.reserve(&[new], TTL, NOON).await;
+            assert!(matches!(denied, Err(QuotaError::Store(_))), "{denied:?}");
+        }
+        assert_eq!(used(&quota).await, Usage { used: 1, reserved: 1 }, "those that are there keep what they hold");
+        running.commit().await.unwrap();
+
+        forget_new_buckets(&store, false).await;
+        quota.reserve(&[new], TTL, NOON).await.unwrap().commit().await.unwrap();
+        let denied = quota.reserve(&[new], TTL, NOON).await;
+        assert!(matches!(denied, Err(QuotaError::Exhausted { used: 3, limit: 3, .. })), "{denied:?}");
+        let recorded = quota.usage(NOON).await.unwrap();
+        let of = |tenant: Option<&str>| {
+            recorded.iter().find(|bucket| bucket.tenant.as_deref() == tenant).map(|bucket| bucket.usage)
+        };
+        let used = |used| Some(Usage { used, reserved: 0 });
+        assert_eq!((of(None), of(Some("acme")), of(Some("globex"))), (used(3), used(2), used(1)));
+    }
+
+    async fn a_charge_whose_bucket_is_gone_is_not_taken_for_charged(url: &str) {
+        let (store, quota) = process(url, 1).await;
+        let running = quota.reserve(&[charge(2)], TTL, NOON).await.unwrap();
+        change(&store, "DELETE FROM quota_hold; DELETE FROM quota_bucket").await;
+        let lost = running.commit().await;
+        assert!(matches!(lost, Err(QuotaError::Expired)), "{lost:?}");
+        let running = quota.reserve(&[charge(2)], TTL, NOON).await.unwrap();
+        change(&store, "DELETE FROM quota_hold; DELETE FROM quota_bucket").await;
+        forget_new_buckets(&store, true).await;
+        let lost = running.commit().await;
+        assert!(matches!(lost, Err(QuotaError::Store(_))), "{lost:?}");
+        forget_new_buckets(&store, false).await;
+        spend(&quota, 1).await.unwrap();
+        assert_eq!(used(&quota).await, Usage { used: 1, reserved: 0 });
+    }
+
     async fn only_expired_outcomes_are_swept_away(url: &str) {
         let (store, _) = process(url, 1).await;
         let outcomes = SqlOutcomes::new(store, Uuid::from_u128(1));

@@ -8,18 +8,22 @@ use std::{
 
 use schemars::JsonSchema;
 use secrets::SecretRef;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use url::Url;
 
 use crate::{Address, address};
 
 /// `[audit]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Audit {
     /// How many days events are kept in the database. Not stated, they are kept for good.
     pub retention_days: Option<NonZeroU32>,
-    /// What becomes of further events when 100,000 wait for a database that fails.
+    /// How many events may wait for a database that fails; at least 1000.
+    #[serde(deserialize_with = "some_thousand")]
+    #[schemars(range(min = 1000))]
+    pub backlog: u32,
+    /// What becomes of further events when so many wait.
     pub when_full: WhenFull,
     /// Files of one JSON object per line, by a name of your own: `[audit.json-lines.archive]`.
     pub json_lines: BTreeMap<String, JsonLinesSink>,
@@ -29,6 +33,20 @@ pub struct Audit {
     pub syslog: BTreeMap<String, SyslogSink>,
     /// Collectors of OpenTelemetry logs: `[audit.otlp.siem]`.
     pub otlp: BTreeMap<String, OtlpSink>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            retention_days: None,
+            backlog: 100_000,
+            when_full: WhenFull::default(),
+            json_lines: BTreeMap::new(),
+            webhook: BTreeMap::new(),
+            syslog: BTreeMap::new(),
+            otlp: BTreeMap::new(),
+        }
+    }
 }
 
 /// `audit.when-full`
@@ -96,6 +114,12 @@ pub struct OtlpSink {
     /// Where that is which is sent as the header `authorization`. It is read each time.
     #[schemars(extend("writeOnly" = true))]
     pub authorization: Option<SecretRef>,
+}
+
+/// With fewer, some would be dropped by a database that is only busy.
+fn some_thousand<'de, D: Deserializer<'de>>(value: D) -> Result<u32, D::Error> {
+    let stated = u32::deserialize(value)?;
+    if stated >= 1000 { Ok(stated) } else { Err(D::Error::custom("expected at least 1000")) }
 }
 
 fn size() -> NonZeroU64 {

@@ -448,6 +448,7 @@ fn a_wrong_value_refuses_and_names_its_line_or_variable() {
         ("[server]\nlisten = \"here\"\n", 6, "invalid socket address syntax"),
         ("[server]\nrequest-timeout-seconds = 0\n", 6, "expected a nonzero u32"),
         ("[license.trust]\nrequired-policy-oids = \"signing\"\n", 6, "expected object identifiers"),
+        ("[audit]\nbacklog = 999\n", 6, "expected at least 1000"),
         ("[license.recipient]\nkey-id = \"a\"\n", 5, "missing field `private-key-path`"),
         ("[license.command-enforcement]\nmissing-descriptor-mode = \"off\"\n", 6, "unknown variant `off`"),
         ("[[license.command-enforcement.allowlist]]\nid = \"a.b.c\"\n", 5, "missing field `reason`"),

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use chancery_acceptance::alone;
 use jiff::{SignedDuration, Timestamp};
 use kit::Database;
 use quota::{Charge, Limit, MIGRATIONS, MeteredStore, Projection, QuotaError, SqlQuota, TenantShare, Window};
@@ -182,6 +183,7 @@ fn crash(engine: &str, url: &str, runs: u64) {
 }
 
 async fn look(url: &str, quota: &str, limit: u64, told: u64) -> Projection {
+    alone(url).await;
     let store = open(url, u64::MAX).await;
     let found = project(&store, quota, limit, NOON).await;
     let Projection { used, reserved, .. } = found;
