@@ -204,13 +204,13 @@ fn event(ambient: &Ambient, tenant: &str) -> Event {
     let id = ambient.uuid();
     Event {
         id,
-        name: "license.command.denied".to_owned(),
+        name: "license.command.denied".into(),
         time,
         tenant: Some(tenant.to_owned()),
         actor: "operator:01999999-9999-7999-8999-999999999999".to_owned(),
-        command: Some("tenancy.tenants.create".to_owned()),
+        command: Some("tenancy.tenants.create".into()),
         result: Outcome::PolicyDenied,
-        error_code: Some("NOT_ENTITLED".to_owned()),
+        error_code: Some("NOT_ENTITLED".into()),
         duration: Some(std::time::Duration::from_micros(217)),
         correlation_id: Some(id.to_string()),
         trace_id: Some(id.simple().to_string()),
@@ -252,14 +252,14 @@ async fn insert(store: &Store, events: &[Event]) {
         for event in rows {
             query = query
                 .bind(event.id.to_string())
-                .bind(&event.name)
+                .bind(&*event.name)
                 .bind(event.time.as_microsecond())
                 .bind(&event.tenant)
                 .bind(&event.actor)
-                .bind(&event.command)
+                .bind(event.command.as_deref())
                 .bind(event.module())
                 .bind(event.result.as_str())
-                .bind(&event.error_code)
+                .bind(event.error_code.as_deref())
                 .bind(event.duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
                 .bind(&event.correlation_id)
                 .bind(&event.trace_id)

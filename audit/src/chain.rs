@@ -1,5 +1,6 @@
 //! What is hashed, and how one event is linked to the one before.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -111,13 +112,13 @@ impl Record {
     pub(crate) fn of(event: &Event) -> Result<Self, serde_json::Error> {
         Ok(Self {
             event_id: event.id.to_string(),
-            event: event.name.clone(),
+            event: event.name.clone().into_owned(),
             time_micros: event.time.as_microsecond(),
             actor_id: event.actor.clone(),
-            command_id: event.command.clone(),
+            command_id: event.command.clone().map(Cow::into_owned),
             module: event.module().map(str::to_owned),
             result: event.result.as_str().to_owned(),
-            error_code: event.error_code.clone(),
+            error_code: event.error_code.clone().map(Cow::into_owned),
             duration_micros: event
                 .duration
                 .map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
@@ -161,13 +162,13 @@ impl Record {
     fn into_event(self, scope: Scope) -> Result<Event, sqlx::Error> {
         Ok(Event {
             id: self.event_id.parse().map_err(decode)?,
-            name: self.event,
+            name: self.event.into(),
             time: Timestamp::from_microsecond(self.time_micros).map_err(decode)?,
             tenant: scope.into_tenant(),
             actor: self.actor_id,
-            command: self.command_id,
+            command: self.command_id.map(Cow::Owned),
             result: self.result.parse().map_err(decode)?,
-            error_code: self.error_code,
+            error_code: self.error_code.map(Cow::Owned),
             duration: self.duration_micros.map(|micros| Duration::from_micros(micros.unsigned_abs())),
             correlation_id: self.correlation_id,
             trace_id: self.trace_id,

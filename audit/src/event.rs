@@ -22,7 +22,7 @@ pub struct Event {
     pub id: Uuid,
     /// What happened, e.g. `license.command.denied`.
     #[serde(rename = "event")]
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// When. In JSON milliseconds since 1970; kept to the microsecond.
     #[serde(rename = "timestamp", with = "jiff::fmt::serde::timestamp::millisecond::required")]
     #[schemars(with = "i64")]
@@ -35,11 +35,11 @@ pub struct Event {
     pub actor: String,
     /// The command id, if it was a command.
     #[serde(rename = "commandId")]
-    pub command: Option<String>,
+    pub command: Option<Cow<'static, str>>,
     /// How it ended.
     pub result: Outcome,
     /// The code of the error or the reason of the denial.
-    pub error_code: Option<String>,
+    pub error_code: Option<Cow<'static, str>>,
     /// How long it took. In JSON whole milliseconds; kept to the microsecond.
     #[serde(rename = "durationMs", with = "milliseconds")]
     #[schemars(with = "Option<u64>")]
@@ -129,8 +129,11 @@ impl Event {
     pub(crate) fn fitted(mut self) -> Self {
         let Self { name, tenant, actor, command, error_code, correlation_id, trace_id, span_id, .. } =
             &mut self;
-        let optional = [tenant, command, error_code, correlation_id, trace_id, span_id];
-        for text in [name, actor].into_iter().chain(optional.into_iter().flatten()) {
+        let optional = [tenant, correlation_id, trace_id, span_id].into_iter().flatten();
+        // What is borrowed is a name in the program.
+        let names = [Some(name), command.as_mut(), error_code.as_mut()].into_iter().flatten();
+        let made = names.filter_map(|name| if let Cow::Owned(made) = name { Some(made) } else { None });
+        for text in optional.chain([actor]).chain(made) {
             if let Cow::Owned(fitting) = fit(text) {
                 *text = fitting;
             }

@@ -36,13 +36,13 @@ impl AuditLog {
 fn interrupted(call: OpenCall, now: Timestamp) -> Event {
     Event {
         id: call.id,
-        name: "command.interrupted".to_owned(),
+        name: "command.interrupted".into(),
         time: now,
         tenant: call.tenant,
         actor: call.actor,
-        command: Some(call.command),
+        command: Some(call.command.into()),
         result: Outcome::Warning,
-        error_code: Some("outcome_unknown".to_owned()),
+        error_code: Some("outcome_unknown".into()),
         duration: None,
         correlation_id: Some(call.correlation_id),
         trace_id: call.trace_id,

@@ -145,13 +145,13 @@ mod tests {
     fn a_message_is_one_of_rfc_5424() {
         let event = Event {
             id: Uuid::from_u128(1),
-            name: "license.command.denied".to_owned(),
+            name: "license.command.denied".into(),
             time: "2026-11-24T12:00:00.000001Z".parse().unwrap(),
             tenant: None,
             actor: "ada".to_owned(),
             command: None,
             result: Outcome::PolicyDenied,
-            error_code: Some("NOT_ENTITLED".to_owned()),
+            error_code: Some("NOT_ENTITLED".into()),
             duration: Some(Duration::from_millis(2)),
             correlation_id: None,
             trace_id: None,

@@ -23,14 +23,14 @@ fn event(n: u32) -> Event {
     let of = |texts: &[&str]| texts[n as usize % texts.len()].to_owned();
     Event {
         id: Uuid::from_u128(0xabcd_0000 | u128::from(n)),
-        name: "command".to_owned(),
+        name: "command".into(),
         time: NOON + SignedDuration::from_secs(i64::from(n / 10)),
         tenant: (!n.is_multiple_of(3)).then(|| of(&["acme", "globex"])),
         actor: of(&["ada", "bob", "eve", "mallory"]),
         command: (!n.is_multiple_of(5))
-            .then(|| of(&["tenancy.tenants.create", "tenancy.tenants.list", "health.live.check"])),
+            .then(|| of(&["tenancy.tenants.create", "tenancy.tenants.list", "health.live.check"]).into()),
         result: if n.is_multiple_of(2) { Outcome::Succeeded } else { Outcome::PolicyDenied },
-        error_code: Some("NOT_ENTITLED".to_owned()),
+        error_code: Some("NOT_ENTITLED".into()),
         duration: Some(Duration::from_micros(u64::from(n))),
         correlation_id: Some("c-1".to_owned()),
         trace_id: Some(format!("{n:032x}")),

@@ -23,13 +23,13 @@ const SMALL: Limits = Limits {
 fn event(n: u128) -> Event {
     Event {
         id: Uuid::from_u128(n),
-        name: "license.command.denied".to_owned(),
+        name: "license.command.denied".into(),
         time: Timestamp::UNIX_EPOCH,
         tenant: None,
         actor: "ada".to_owned(),
-        command: Some("tenancy.tenants.create".to_owned()),
+        command: Some("tenancy.tenants.create".into()),
         result: Outcome::PolicyDenied,
-        error_code: Some("NOT_ENTITLED".to_owned()),
+        error_code: Some("NOT_ENTITLED".into()),
         duration: Some(Duration::from_millis(12)),
         correlation_id: None,
         trace_id: None,

@@ -76,13 +76,13 @@ const fn name(code: WarningCode) -> &'static str {
 fn event(told: Told, ambient: &Ambient) -> Event {
     Event {
         id: ambient.uuid(),
-        name: told.name.to_owned(),
+        name: told.name.into(),
         time: ambient.now(),
         tenant: None,
         actor: "system".to_owned(),
         command: None,
         result: told.result,
-        error_code: told.code.map(str::to_owned),
+        error_code: told.code.map(Into::into),
         duration: None,
         correlation_id: None,
         trace_id: None,

@@ -157,7 +157,7 @@ async fn events_are_taken_away_when_they_are_old_enough_and_the_rest_is_proved(d
     let store = Store::open(quickstart.database(), Options::default()).await.unwrap();
     let old = |n: u128| Event {
         id: uuid::Uuid::from_u128(n),
-        name: "command.succeeded".to_owned(),
+        name: "command.succeeded".into(),
         time: "2020-01-01T00:00:00Z".parse::<Timestamp>().unwrap(),
         tenant: Some("01a20e60-0000-7000-8000-000000000000".to_owned()),
         actor: "ada".to_owned(),

@@ -47,13 +47,13 @@ pub(crate) fn event(tenant: Option<&str>, n: u32) -> Event {
     let seed = seed.iter().take(12).fold(0, |seed, byte| seed << 8 | u128::from(*byte));
     Event {
         id: Uuid::from_u128(seed << 32 | u128::from(n)),
-        name: "license.command.denied".to_owned(),
+        name: "license.command.denied".into(),
         time: NOON + SignedDuration::from_secs(i64::from(n)),
         tenant: tenant.map(str::to_owned),
         actor: "ada".to_owned(),
-        command: Some("tenancy.tenants.create".to_owned()),
+        command: Some("tenancy.tenants.create".into()),
         result: Outcome::PolicyDenied,
-        error_code: Some("NOT_ENTITLED".to_owned()),
+        error_code: Some("NOT_ENTITLED".into()),
         duration: Some(Duration::from_micros(u64::from(n))),
         correlation_id: Some("c-1".to_owned()),
         trace_id: Some(format!("{n:032x}")),

@@ -62,7 +62,7 @@ kit::on_both_engines! {
         assert_eq!(told.len(), 300);
         for cx in &calls {
             let event = told.iter().find(|event| event.id == cx.call().unwrap().id()).unwrap();
-            assert_eq!((event.name.as_str(), event.result), ("command.interrupted", Outcome::Warning));
+            assert_eq!((&*event.name, event.result), ("command.interrupted", Outcome::Warning));
             assert_eq!(event.error_code.as_deref(), Some("outcome_unknown"));
             assert_eq!(event.command.as_deref(), Some("notes.notes.add"));
             assert_eq!(event.tenant, cx.tenant().map(|tenant| tenant.to_string()));

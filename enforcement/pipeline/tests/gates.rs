@@ -51,7 +51,7 @@ async fn a_licensed_command_runs_and_its_success_is_audited_once() {
     assert_eq!(testkit.run(Carve {}).await.unwrap(), 1);
     let events = testkit.events().await;
     assert_eq!(events.len(), 1);
-    assert_eq!((events[0].name.as_str(), events[0].result), ("command.succeeded", Outcome::Succeeded));
+    assert_eq!((&*events[0].name, events[0].result), ("command.succeeded", Outcome::Succeeded));
     assert_eq!(events[0].command.as_deref(), Some("workshop.chairs.carve"));
     assert_eq!(events[0].tenant, Some(testkit.tenant().to_string()));
 }
@@ -528,5 +528,5 @@ async fn a_failure_of_the_handler_is_audited_as_one() {
     testkit.run(Fail {}).await.unwrap_err();
     let events = testkit.events().await;
     assert_eq!(events.len(), 1);
-    assert_eq!((events[0].name.as_str(), events[0].result), ("command.failed", Outcome::Failed));
+    assert_eq!((&*events[0].name, events[0].result), ("command.failed", Outcome::Failed));
 }

@@ -36,11 +36,11 @@ fn record(event: &Delivery, now: Timestamp) -> Result<LogRecord, serde_json::Err
         KeyValue::of("chancery.audit.again", Value::Flag(event.again)),
     ];
     let stated = [
-        ("chancery.tenant.id", &said.tenant),
-        ("chancery.command.id", &said.command),
-        ("chancery.audit.error_code", &said.error_code),
+        ("chancery.tenant.id", said.tenant.as_deref()),
+        ("chancery.command.id", said.command.as_deref()),
+        ("chancery.audit.error_code", said.error_code.as_deref()),
     ];
-    attributes.extend(stated.into_iter().filter_map(|(key, text)| Some(KeyValue::text(key, text.as_ref()?))));
+    attributes.extend(stated.into_iter().filter_map(|(key, text)| Some(KeyValue::text(key, text?))));
     Ok(LogRecord {
         time_unix_nano: nanos(said.time),
         observed_time_unix_nano: nanos(now),
@@ -50,6 +50,6 @@ fn record(event: &Delivery, now: Timestamp) -> Result<LogRecord, serde_json::Err
         attributes,
         trace_id: id(said.trace_id.as_ref()).unwrap_or_default(),
         span_id: id(said.span_id.as_ref()).unwrap_or_default(),
-        event_name: said.name.clone(),
+        event_name: said.name.clone().into_owned(),
     })
 }

@@ -69,13 +69,13 @@ impl<S> Cover<S> {
 fn gap_event(cx: &Cx, id: &str, described: resolver::Described<'_>) -> Event {
     Event {
         id: cx.uuid(),
-        name: "license.command.descriptor-missing".to_owned(),
+        name: "license.command.descriptor-missing".into(),
         time: cx.now(),
         tenant: None,
         actor: cx.principal().actor().to_owned(),
-        command: Some(id.to_owned()),
+        command: Some(id.to_owned().into()),
         result: Outcome::Warning,
-        error_code: gap(described).map(|reason| reason.as_str().to_owned()),
+        error_code: gap(described).map(|reason| reason.as_str().into()),
         duration: None,
         correlation_id: Some(cx.correlation().as_str().to_owned()),
         trace_id: None,

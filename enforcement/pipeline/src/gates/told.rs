@@ -31,13 +31,13 @@ impl audit::Report for Report {
         }
         Event {
             id: cx.call().map_or_else(|| cx.ambient().uuid_at(ended), Call::id),
-            name: told.name().to_owned(),
+            name: told.name().into(),
             time: ended,
             tenant: cx.tenant().map(|tenant| tenant.to_string()),
             actor: actor.to_owned(),
-            command: Some(id.as_str().to_owned()),
+            command: Some(id.as_str().into()),
             result: told.result(),
-            error_code: told.code().map(str::to_owned),
+            error_code: told.code().map(Into::into),
             duration: Some(Duration::try_from(ended.duration_since(started)).unwrap_or_default()),
             correlation_id: Some(cx.correlation().as_str().to_owned()),
             trace_id: cx.trace().map(|trace| hex::encode(trace.trace)),
