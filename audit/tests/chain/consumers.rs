@@ -167,8 +167,16 @@ kit::on_both_engines! {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stopped = async move { drop(stopped.await) };
         let running = tokio::spawn(consumer.run(|| NOON, Duration::from_millis(1), stopped));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(delivering.failing().unwrap().contains("receiver"));
+        let failing = async {
+            loop {
+                match delivering.failing() {
+                    Some(failure) => return failure,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let failure = tokio::time::timeout(Duration::from_secs(30), failing).await.unwrap();
+        assert!(failure.contains("receiver"), "{failure}");
         receiver.cut.store(false, Ordering::Relaxed);
         while log.backlog("siem").await.unwrap() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
