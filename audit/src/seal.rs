@@ -259,7 +259,8 @@ impl AuditLog {
             return Ok(None);
         }
 
-        let number = number + 1;
+        let forged = || AuditError::Broken(Broken::checkpoint(number.unsigned_abs(), Defect::Inserted));
+        let number = number.checked_add(1).ok_or_else(forged)?;
         let checkpoint = Checkpoint { number: number.unsigned_abs(), previous, time: now, heads };
         let note = self.sealing.protect(Label::Checkpoint, &checkpoint)?;
         let added = sqlx::query("INSERT INTO audit_checkpoint (number, note) VALUES ($1, $2)")

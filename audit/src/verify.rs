@@ -188,18 +188,10 @@ impl AuditLog {
             broken: std::mem::take(&mut sealed.broken),
         };
         for scope in scopes {
-            if scope.parse::<Scope>().is_err() {
-                found.broken.push(Broken::link(&scope, 0, None, Defect::Inserted));
-                continue;
-            }
             let walked = self.walk_unseen(&scope, range.from, range.to).await?;
-            let agreed = sealed.agreed.get(&scope).copied().unwrap_or(0);
             found.events += walked.events;
-            found.unsealed += walked.last.sequence.saturating_sub(agreed);
-            let broken = match walked.broken.or_else(|| sealed.against(&scope, walked.last, range.to)) {
-                None => self.claimed(&scope, agreed, range.to).await?,
-                broken => broken,
-            };
+            found.unsealed += walked.last.sequence.saturating_sub(sealed.agreed(&scope));
+            let broken = self.judged(&scope, walked, &sealed, range.to).await?;
             found.broken.extend(broken.filter(|broken| !found.broken.contains(broken)));
         }
         found.intact = found.broken.is_empty();
@@ -417,6 +409,23 @@ impl AuditLog {
         Ok(sealed)
     }
 
+    /// What is wrong with a chain that was followed: itself, by the checkpoints, or by what is said of them.
+    pub(crate) async fn judged(
+        &self,
+        scope: &str,
+        walked: Walked,
+        sealed: &Sealed,
+        to: Option<u64>,
+    ) -> Result<Option<Broken>, StoreError> {
+        if scope.parse::<Scope>().is_err() {
+            return Ok(Some(Broken::link(scope, 0, None, Defect::Inserted)));
+        }
+        match walked.broken.or_else(|| sealed.against(scope, walked.last, to)) {
+            None => self.claimed(scope, sealed.agreed(scope), to).await,
+            broken => Ok(broken),
+        }
+    }
+
     /// What the table that leads to checkpoints says of a chain beyond what they agree on: that one is gone, or seals less.
     async fn claimed(&self, scope: &str, agreed: u64, to: Option<u64>) -> Result<Option<Broken>, StoreError> {
         let sql = "SELECT s.sequence, s.checkpoint, c.note
@@ -507,13 +516,17 @@ impl AuditLog {
 }
 
 impl Sealed {
+    fn agreed(&self, scope: &str) -> u64 {
+        self.agreed.get(scope).copied().unwrap_or(0)
+    }
+
     /// What the checkpoints hold against a chain whose links are sound up to `last`, not looking beyond `to`.
-    pub(crate) fn against(&self, scope: &str, last: Head, to: Option<u64>) -> Option<Broken> {
+    fn against(&self, scope: &str, last: Head, to: Option<u64>) -> Option<Broken> {
         let Disputed { sequence, gone } = *self.disputed.get(scope)?;
         let (first, defect) = if gone && last.sequence < sequence {
             (last.sequence + 1, Defect::Missing)
         } else {
-            (self.agreed.get(scope).copied().unwrap_or(0) + 1, Defect::Rewritten)
+            (self.agreed(scope) + 1, Defect::Rewritten)
         };
         to.is_none_or(|to| first <= to).then(|| Broken::link(scope, first, None, defect))
     }

@@ -1,6 +1,6 @@
 //! Attacks on every table of the log, by whoever owns the database and has read how it is verified.
 
-use chancery_audit::{Defect, Range, Scope};
+use chancery_audit::{AuditError, Defect, Range, Scope};
 use jiff::Timestamp;
 use store::{Engine, Store};
 
@@ -15,6 +15,11 @@ async fn sealed_five_times(url: &str) -> Store {
     }
     disarm(&store).await;
     store
+}
+
+async fn is_not_exported(store: &Store) {
+    let refused = log(store).export(&Range::default(), &mut Vec::new()).await.unwrap_err();
+    assert!(matches!(refused, AuditError::Broken(_)), "{refused}");
 }
 
 fn checkpoint(number: u64, defect: Defect) -> (String, u64, Defect) {
@@ -44,6 +49,9 @@ kit::on_both_engines! {
             checkpoint(0, Defect::Inserted), checkpoint(6, Defect::Changed),
             checkpoint(7, Defect::Missing), checkpoint(last, Defect::Changed),
         ]);
+        write(&store, &[event(None, 6)]).await;
+        let refused = log(&store).checkpoint(NOON).await.unwrap_err();
+        assert!(matches!(refused, AuditError::Broken(_)), "there is no number left, and that is told: {refused}");
     }
 
     async fn checkpoints_that_changed_places_are_found(url: &str) {
@@ -67,6 +75,7 @@ kit::on_both_engines! {
         assert!(log(&store).verify(&range(4), &[]).await.unwrap().intact, "what the others seal is still proved");
         attack(&store, &["DELETE FROM audit_checkpoint"]).await;
         assert_eq!(defects(&log(&store)).await, missing);
+        is_not_exported(&store).await;
     }
 
     async fn what_only_claims_to_be_sealed_is_found(url: &str) {
@@ -148,6 +157,7 @@ kit::on_both_engines! {
         ]).await;
         let nobody = ("nobody".to_owned(), 0, Defect::Inserted);
         assert_eq!(defects(&log(&store)).await, [nobody, checkpoint(1, Defect::Missing)]);
+        is_not_exported(&store).await;
     }
 
     async fn the_mark_of_a_checkpoint_betrays_what_was_cut_off_with_it(url: &str) {
