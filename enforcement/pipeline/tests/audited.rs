@@ -2,7 +2,6 @@
 //! called hears of it.
 
 use std::{
-    fmt,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -37,27 +36,30 @@ impl Board {
 impl Module for Board {
     const NAME: &'static str = "board";
     const PRODUCT: &'static str = "town";
-    type Error = Stranger;
+    type Error = Wrong;
 }
 
-#[derive(Debug)]
-struct Stranger;
-
-impl fmt::Display for Stranger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody knows them")
-    }
+#[derive(Debug, thiserror::Error)]
+enum Wrong {
+    #[error("nobody knows them")]
+    Stranger,
+    #[error("the board fell")]
+    Fallen(#[source] std::io::Error),
 }
 
-impl std::error::Error for Stranger {}
-
-impl Problem for Stranger {
+impl Problem for Wrong {
     fn code(&self) -> &'static str {
-        "stranger"
+        match self {
+            Self::Stranger => "stranger",
+            Self::Fallen(_) => "fallen",
+        }
     }
 
     fn category(&self) -> Category {
-        Category::Unauthorized
+        match self {
+            Self::Stranger => Category::Unauthorized,
+            Self::Fallen(_) => Category::Internal,
+        }
     }
 }
 
@@ -102,6 +104,13 @@ struct Enter {
     knows_the_word: bool,
 }
 
+/// Let the board fall.
+#[derive(Command, Serialize, Deserialize, JsonSchema)]
+#[command("board.notes.drop", Board -> ())]
+#[access(public)]
+#[license(none)]
+struct Fall {}
+
 /// Wait for something to read, for ever.
 #[derive(Command, Serialize, Deserialize, JsonSchema)]
 #[command("board.notes.wait", Board -> ())]
@@ -110,40 +119,46 @@ struct Enter {
 struct Waiting {}
 
 impl Handle<Read> for Board {
-    async fn handle(&self, _cx: &Cx, _command: Read) -> Result<(), Stranger> {
+    async fn handle(&self, _cx: &Cx, _command: Read) -> Result<(), Wrong> {
         Ok(())
     }
 }
 
 impl Handle<Sign> for Board {
-    async fn handle(&self, cx: &Cx, _command: Sign) -> Result<(), Stranger> {
+    async fn handle(&self, cx: &Cx, _command: Sign) -> Result<(), Wrong> {
         self.note(cx);
         Ok(())
     }
 }
 
 impl Handle<Pin> for Board {
-    async fn handle(&self, cx: &Cx, _command: Pin) -> Result<(), Stranger> {
+    async fn handle(&self, cx: &Cx, _command: Pin) -> Result<(), Wrong> {
         self.note(cx);
         Ok(())
     }
 }
 
 impl Handle<Turn> for Board {
-    async fn handle(&self, _cx: &Cx, _command: Turn) -> Result<(), Stranger> {
+    async fn handle(&self, _cx: &Cx, _command: Turn) -> Result<(), Wrong> {
         Ok(())
     }
 }
 
 impl Handle<Enter> for Board {
-    async fn handle(&self, cx: &Cx, command: Enter) -> Result<(), Stranger> {
+    async fn handle(&self, cx: &Cx, command: Enter) -> Result<(), Wrong> {
         cx.recognize("person:ada");
-        if command.knows_the_word { Ok(()) } else { Err(Stranger) }
+        if command.knows_the_word { Ok(()) } else { Err(Wrong::Stranger) }
+    }
+}
+
+impl Handle<Fall> for Board {
+    async fn handle(&self, _cx: &Cx, _command: Fall) -> Result<(), Wrong> {
+        Err(Wrong::Fallen(std::io::Error::other("the nail broke")))
     }
 }
 
 impl Handle<Waiting> for Board {
-    async fn handle(&self, _cx: &Cx, _command: Waiting) -> Result<(), Stranger> {
+    async fn handle(&self, _cx: &Cx, _command: Waiting) -> Result<(), Wrong> {
         self.waiting.notify_one();
         std::future::pending().await
     }
@@ -193,6 +208,38 @@ async fn whoever_fails_to_has_done_nothing_and_is_named_as_whom_it_concerns() {
     );
     let metadata = serde_json::to_value(&event.metadata).unwrap();
     assert_eq!(metadata, serde_json::json!({ "account": "person:ada" }));
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_wrong_with_the_program_is_logged_with_all_its_causes() {
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR);
+    let subscriber = subscriber.with_ansi(false).with_writer(move || written.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let testkit = board().0.anonymous();
+    testkit.run(Enter { knows_the_word: false }).await.unwrap_err();
+    let logged = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(logged(), "", "whoever made a mistake is told, and nobody else");
+    testkit.run(Fall {}).await.unwrap_err();
+    let told = logged();
+    assert!(told.contains("a handler failed error=the board fell: the nail broke"), "{told}");
+    let events = testkit.events().await;
+    assert_eq!(events.last().unwrap().error_code.as_deref(), Some("fallen"));
 }
 
 #[tokio::test]
