@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-use crate::common::{NOON, event, fill, log, open, write};
+use crate::common::{NOON, attack, disarm, event, fill, log, open, write};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -154,6 +154,31 @@ kit::on_both_engines! {
         assert_eq!(log.prune(&acme, Timestamp::MAX, NOON).await.unwrap(), None);
         log.forget_consumer("siem").await.unwrap();
         assert_eq!(log.prune(&acme, Timestamp::MAX, NOON).await.unwrap().unwrap().events, 5);
+    }
+
+    async fn a_new_consumer_does_not_wait_for_what_was_pruned_before_it_came(url: &str) {
+        let store = open(url).await;
+        let log = log(&store);
+        fill(&store, &[None, Some("acme")], 5).await;
+        log.checkpoint(NOON).await.unwrap();
+        for scope in [Scope::Platform, Scope::Tenant("acme".to_owned())] {
+            assert_eq!(log.prune(&scope, Timestamp::MAX, NOON).await.unwrap().unwrap().events, 5);
+        }
+        write(&store, &[event(None, 6)]).await;
+        let receiver = Receiver::default();
+        let mut siem = consumer(&log, 1, receiver.clone());
+        drain(&mut siem, NOON).await;
+        assert_eq!(log.backlog("siem").await.unwrap(), 0);
+        write(&store, &[event(Some("acme"), 6)]).await;
+        drain(&mut siem, NOON).await;
+        assert_eq!((receiver.places(None).0, receiver.places(Some("acme")).0), (vec![6], vec![6]));
+
+        // What is gone and was not pruned goes on to be missed.
+        write(&store, &[event(Some("acme"), 7)]).await;
+        disarm(&store).await;
+        attack(&store, &["DELETE FROM audit_event WHERE sequence = 7"]).await;
+        drain(&mut siem, NOON).await;
+        assert_eq!(log.backlog("siem").await.unwrap(), 1);
     }
 
     async fn a_running_consumer_outlives_an_outage(url: &str) {
