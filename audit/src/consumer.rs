@@ -170,7 +170,10 @@ impl<C: Consume> Consumer<C> {
         let mut delivered = 0;
         for (scope, sequence, attempted) in self.news().await? {
             let entries = self.log.after(&scope, sequence, BATCH).await?;
-            let Some(last) = entries.last().map(|entry| entry.sequence) else { continue };
+            let Some(last) = entries.last().map(|entry| entry.sequence) else {
+                self.pass_pruned(&scope, sequence).await?;
+                continue;
+            };
             self.attempt(&scope, sequence, last).await?;
             let again = |entry: &Entry| entry.sequence <= attempted;
             let events: Vec<_> =
@@ -182,6 +185,16 @@ impl<C: Consume> Consumer<C> {
             delivered += events.len() as u64;
         }
         Ok(Round::Delivered(delivered))
+    }
+
+    /// What was pruned before this consumer came is not waited for.
+    async fn pass_pruned(&self, scope: &str, sequence: u64) -> Result<(), StoreError> {
+        let Ok(base) = self.log.base(scope).await? else { return Ok(()) };
+        if base.sequence > sequence {
+            self.attempt(scope, sequence, base.sequence).await?;
+            self.advance(scope, sequence, base.sequence).await?;
+        }
+        Ok(())
     }
 
     /// Whether it is this process that delivers.

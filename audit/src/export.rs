@@ -141,10 +141,10 @@ impl AuditLog {
                     writing.entry(before, link);
                 })
                 .await?;
-            if let Some(broken) = walked.broken.or_else(|| sealed.against(&scope, walked.last, range.to)) {
+            events += walked.events;
+            if let Some(broken) = self.judged(&scope, walked, &sealed, range.to).await? {
                 return Err(AuditError::Broken(broken));
             }
-            events += walked.events;
         }
         let total = Total { events, sha256: Hash::finish(writing.hasher.clone()) };
         let seal = match self.sealing.0 {

@@ -40,7 +40,7 @@ pub use log::{AuditLog, Cursor, Filter, MalformedCursor, Page};
 pub use metadata::{Metadata, SafeValue};
 pub use recorder::{Limits, Overflow, Recorder, Report, Room};
 pub use scope::{Scope, UnknownScope};
-pub use seal::{AuditError, Pruned, Seal};
+pub use seal::{AuditError, MalformedMark, Mark, Pruned, Seal};
 pub use sink::{MemorySink, Sink, SinkError};
 pub use sql::{MIGRATIONS, SqlSink};
 pub use syslog::{Syslog, SyslogError, SyslogTrust};

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::sqlx::{self, AssertSqlSafe, Row as _};
 use store::{Cause, StoreError};
@@ -82,6 +84,57 @@ pub struct Pruned {
     pub events: u64,
     /// The last that went; the chain now begins after it.
     pub sequence: u64,
+}
+
+/// What tells a checkpoint from any other: its number, and the hash of its note, which has the hash of the note before. As text
+/// `7:9f3c…`. Kept elsewhere, it proves later that nothing up to there was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(into = "String", try_from = "String")]
+#[schemars(with = "String")]
+pub struct Mark {
+    pub(crate) number: u64,
+    pub(crate) hash: Hash,
+}
+
+/// The text is no mark of a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the number of a checkpoint, a colon and a hash")]
+pub struct MalformedMark;
+
+impl Mark {
+    pub(crate) fn of(number: u64, note: &str) -> Self {
+        Self { number, hash: Hash::of(note.as_bytes()) }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.number, self.hash)
+    }
+}
+
+impl FromStr for Mark {
+    type Err = MalformedMark;
+
+    fn from_str(text: &str) -> Result<Self, MalformedMark> {
+        let (number, hash) = text.split_once(':').ok_or(MalformedMark)?;
+        let number = number.parse().map_err(|_| MalformedMark)?;
+        Ok(Self { number, hash: hash.parse().map_err(|_| MalformedMark)? })
+    }
+}
+
+impl From<Mark> for String {
+    fn from(mark: Mark) -> Self {
+        mark.to_string()
+    }
+}
+
+impl TryFrom<String> for Mark {
+    type Error = MalformedMark;
+
+    fn try_from(text: String) -> Result<Self, MalformedMark> {
+        text.parse()
+    }
 }
 
 /// Why nothing was sealed, pruned or exported.
@@ -206,7 +259,8 @@ impl AuditLog {
             return Ok(None);
         }
 
-        let number = number + 1;
+        let forged = || AuditError::Broken(Broken::checkpoint(number.unsigned_abs(), Defect::Inserted));
+        let number = number.checked_add(1).ok_or_else(forged)?;
         let checkpoint = Checkpoint { number: number.unsigned_abs(), previous, time: now, heads };
         let note = self.sealing.protect(Label::Checkpoint, &checkpoint)?;
         let added = sqlx::query("INSERT INTO audit_checkpoint (number, note) VALUES ($1, $2)")
@@ -232,6 +286,8 @@ impl AuditLog {
             query.execute(&mut *work).await?;
         }
         work.commit(Cause::Upkeep).await?;
+        let mark = Mark::of(checkpoint.number, &note);
+        tracing::info!(target: "audit", checkpoint = %mark, "sealed");
         Ok(Some((note, rows.len() >= usize::try_from(MAX_HEADS).unwrap_or(usize::MAX))))
     }
 

@@ -8,7 +8,7 @@ use store::sqlx::any::AnyRow;
 use store::sqlx::{self, AssertSqlSafe, Row as _};
 
 use crate::chain::{COLUMNS, Hash, Head, Link, stored};
-use crate::seal::{Checkpoint, Label, PrunedNote, head};
+use crate::seal::{Checkpoint, Label, Mark, PrunedNote, head};
 use crate::sql::parts;
 use crate::{AuditLog, Scope};
 
@@ -44,6 +44,9 @@ pub struct Verification {
     pub seals: Seals,
     /// Events newer than the last checkpoint of their chain: what whoever can write to the database could still cut off.
     pub unsealed: u64,
+    /// The last checkpoint that is sound. Kept elsewhere, it proves later that nothing up to there was cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_checkpoint: Option<Mark>,
     /// The first broken link of each chain, and every broken checkpoint.
     pub broken: Vec<Broken>,
 }
@@ -137,6 +140,7 @@ pub(crate) struct Walked {
 #[derive(Default)]
 pub(crate) struct Sealed {
     checkpoints: u64,
+    last: Option<Mark>,
     pub(crate) broken: Vec<Broken>,
     /// Up to here they agree with the stored hashes.
     agreed: HashMap<String, u64>,
@@ -161,8 +165,9 @@ impl AuditLog {
     /// Looks at every link and every checkpoint in the range, and names the first that is broken in each chain: an event
     /// that was changed, deleted, inserted or moved, and events cut off at the end.
     ///
-    /// Whoever can write to the database can cut off what is newer than the last checkpoint, and with it that checkpoint.
-    /// `kept` are notes of checkpoints that were kept elsewhere: nothing they speak of can have been cut off unseen.
+    /// Whoever can write to the database can cut off what is newer than a checkpoint, and with it all later checkpoints.
+    /// `kept` are [marks](Mark) or whole notes of checkpoints that were kept elsewhere: nothing they speak of can have been cut
+    /// off unseen. A note names the events that were; a mark names the checkpoint.
     pub async fn verify(&self, range: &Range, kept: &[String]) -> Result<Verification, StoreError> {
         let only = range.scope.as_ref().map(Scope::key);
         let mut sealed = self.checkpoints(only.as_deref(), kept).await?;
@@ -179,15 +184,15 @@ impl AuditLog {
             checkpoints: sealed.checkpoints,
             seals: if self.sealing.0.is_some() { Seals::Checked } else { Seals::Unchecked },
             unsealed: 0,
+            last_checkpoint: sealed.last,
             broken: std::mem::take(&mut sealed.broken),
         };
         for scope in scopes {
             let walked = self.walk_unseen(&scope, range.from, range.to).await?;
-            let agreed = sealed.agreed.get(&scope).copied().unwrap_or(0);
             found.events += walked.events;
-            found.unsealed += walked.last.sequence.saturating_sub(agreed);
-            let broken = walked.broken.or_else(|| sealed.against(&scope, walked.last, range.to));
-            found.broken.extend(broken);
+            found.unsealed += walked.last.sequence.saturating_sub(sealed.agreed(&scope));
+            let broken = self.judged(&scope, walked, &sealed, range.to).await?;
+            found.broken.extend(broken.filter(|broken| !found.broken.contains(broken)));
         }
         found.intact = found.broken.is_empty();
         Ok(found)
@@ -195,9 +200,9 @@ impl AuditLog {
 
     pub(crate) async fn scopes(&self) -> Result<BTreeSet<String>, StoreError> {
         let sql = "SELECT scope FROM audit_head UNION SELECT scope FROM audit_event
-                   UNION SELECT scope FROM audit_pruned";
-        let scopes: Vec<_> = sqlx::query_scalar(sql).fetch_all(self.store.reader()).await?;
-        Ok(scopes.into_iter().collect())
+                   UNION SELECT scope FROM audit_pruned UNION SELECT scope FROM audit_sealed";
+        let rows = sqlx::query(sql).fetch_all(self.store.reader()).await?;
+        Ok(rows.iter().map(|row| row.try_get(0).unwrap_or_default()).collect())
     }
 
     /// Follows one chain from one place to another, or to its end. What is pruned meanwhile is not taken for missing.
@@ -252,7 +257,7 @@ impl AuditLog {
         loop {
             let sql = format!(
                 "SELECT {COLUMNS} FROM audit_event
-                 WHERE scope = $1 AND sequence >= $2 AND (sequence, id) > ($2, $3) AND sequence <= $4
+                 WHERE scope = $1 AND sequence >= $2 AND ($3 = '' OR (sequence, id) > ($2, $3)) AND sequence <= $4
                  ORDER BY sequence, id LIMIT {PAGE}"
             );
             let rows = sqlx::query(AssertSqlSafe(sql))
@@ -296,8 +301,10 @@ impl AuditLog {
         let Some(row) = sqlx::query(sql).bind(scope).fetch_optional(self.store.reader()).await? else {
             return Ok(Ok(Head::NONE));
         };
-        let sequence = row.try_get::<i64, _>(0)?.unsigned_abs();
-        let said = self.sealing.open::<PrunedNote>(Label::Pruned, &row.try_get::<String, _>(1)?);
+        // In SQLite a column holds whatever somebody put into it.
+        let sequence = row.try_get::<i64, _>(0).map_or(0, i64::unsigned_abs);
+        let said =
+            self.sealing.open::<PrunedNote>(Label::Pruned, &row.try_get::<String, _>(1).unwrap_or_default());
         Ok(match said.filter(|note| note.scope == scope && note.sequence == sequence) {
             Some(note) => Ok(Head { sequence, hash: note.hash }),
             None => Err(Broken::link(scope, sequence + 1, None, Defect::Pruned)),
@@ -323,9 +330,13 @@ impl AuditLog {
         .bind(scope)
         .fetch_one(self.store.reader())
         .await?;
-        let last_event = row.try_get::<Option<i64>, _>(0)?.map(|last| u64::try_from(last).unwrap_or(0));
-        let head = row.try_get::<Option<i64>, _>(1)?.zip(row.try_get::<Option<String>, _>(2)?);
-        Ok(End { last_event, head })
+        // What is no number is greater than any, and what cannot be read is no head.
+        let last_event = row.try_get::<Option<i64>, _>(0).unwrap_or(Some(i64::MAX));
+        let head = match (row.try_get::<Option<i64>, _>(1), row.try_get::<Option<String>, _>(2)) {
+            (Ok(sequence), Ok(hash)) => sequence.zip(hash),
+            _ => Some((-1, String::new())),
+        };
+        Ok(End { last_event: last_event.map(|last| u64::try_from(last).unwrap_or(0)), head })
     }
 
     /// Reads every checkpoint, in order, and compares what it sealed with what is stored.
@@ -336,8 +347,13 @@ impl AuditLog {
     ) -> Result<Sealed, StoreError> {
         let mut sealed = Sealed::default();
         let mut bases = HashMap::new();
+        let sql = "SELECT count(*) FROM audit_checkpoint WHERE number IS NULL OR number < 1";
+        let unnumbered: i64 = sqlx::query_scalar(sql).fetch_one(self.store.reader()).await?;
+        if unnumbered > 0 {
+            sealed.broken.push(Broken::checkpoint(0, Defect::Inserted));
+        }
         let (mut number, mut previous) = (0, Hash::NONE);
-        loop {
+        'notes: loop {
             let rows = sqlx::query(
                 "SELECT number, note FROM audit_checkpoint WHERE number > $1 ORDER BY number LIMIT $2",
             )
@@ -346,8 +362,12 @@ impl AuditLog {
             .fetch_all(self.store.reader())
             .await?;
             for row in &rows {
-                let (stands_at, note): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-                let stands_at = stands_at.unsigned_abs();
+                let Ok(stands_at) = row.try_get::<i64, _>(0) else {
+                    sealed.broken.push(Broken::checkpoint(number + 1, Defect::Inserted));
+                    break 'notes;
+                };
+                let (stands_at, note) =
+                    (stands_at.unsigned_abs(), row.try_get::<String, _>(1).unwrap_or_default());
                 if stands_at != number + 1 {
                     sealed.broken.push(Broken::checkpoint(number + 1, Defect::Missing));
                 }
@@ -355,7 +375,10 @@ impl AuditLog {
                     said.number == stands_at && (said.previous == previous || stands_at != number + 1)
                 };
                 match self.sealing.open::<Checkpoint>(Label::Checkpoint, &note).filter(fits) {
-                    Some(said) => self.compare(&said, only, &mut bases, &mut sealed).await?,
+                    Some(said) => {
+                        self.compare(&said, only, &mut bases, &mut sealed).await?;
+                        sealed.last = Some(Mark::of(stands_at, &note));
+                    }
                     None => sealed.broken.push(Broken::checkpoint(stands_at, Defect::Changed)),
                 }
                 sealed.checkpoints += 1;
@@ -365,21 +388,72 @@ impl AuditLog {
                 break;
             }
         }
-        for note in kept {
-            let Some(said) = self.sealing.open::<Checkpoint>(Label::Checkpoint, note) else {
+        for kept in kept {
+            let mark = kept.parse::<Mark>().ok();
+            let said = self.sealing.open::<Checkpoint>(Label::Checkpoint, kept);
+            let Some(mark) = mark.or_else(|| Some(Mark::of(said.as_ref()?.number, kept))) else {
                 sealed.broken.push(Broken::checkpoint(0, Defect::Changed));
                 continue;
             };
             let sql = "SELECT note FROM audit_checkpoint WHERE number = $1";
-            let stored: Option<String> =
-                sqlx::query_scalar(sql).bind(stored(said.number)).fetch_optional(self.store.reader()).await?;
-            if stored.as_ref() != Some(note) {
-                let defect = if stored.is_some() { Defect::Changed } else { Defect::Missing };
-                sealed.broken.push(Broken::checkpoint(said.number, defect));
-                self.compare(&said, only, &mut bases, &mut sealed).await?;
+            let note: Option<String> =
+                sqlx::query_scalar(sql).bind(stored(mark.number)).fetch_optional(self.store.reader()).await?;
+            if note.as_ref().map(|note| Mark::of(mark.number, note)) != Some(mark) {
+                let defect = if note.is_some() { Defect::Changed } else { Defect::Missing };
+                sealed.broken.push(Broken::checkpoint(mark.number, defect));
+                if let Some(said) = said {
+                    self.compare(&said, only, &mut bases, &mut sealed).await?;
+                }
             }
         }
         Ok(sealed)
+    }
+
+    /// What is wrong with a chain that was followed: itself, by the checkpoints, or by what is said of them.
+    pub(crate) async fn judged(
+        &self,
+        scope: &str,
+        walked: Walked,
+        sealed: &Sealed,
+        to: Option<u64>,
+    ) -> Result<Option<Broken>, StoreError> {
+        if scope.parse::<Scope>().is_err() {
+            return Ok(Some(Broken::link(scope, 0, None, Defect::Inserted)));
+        }
+        match walked.broken.or_else(|| sealed.against(scope, walked.last, to)) {
+            None => self.claimed(scope, sealed.agreed(scope), to).await,
+            broken => Ok(broken),
+        }
+    }
+
+    /// What the table that leads to checkpoints says of a chain beyond what they agree on: that one is gone, or seals less.
+    async fn claimed(&self, scope: &str, agreed: u64, to: Option<u64>) -> Result<Option<Broken>, StoreError> {
+        let sql = "SELECT s.sequence, s.checkpoint, c.note
+             FROM audit_sealed s LEFT JOIN audit_checkpoint c ON c.number = s.checkpoint
+             WHERE s.scope = $1 AND s.sequence <= $2 ORDER BY s.sequence DESC LIMIT 1";
+        let to = to.map_or(i64::MAX, stored);
+        let Some(row) = sqlx::query(sql).bind(scope).bind(to).fetch_optional(self.store.reader()).await?
+        else {
+            return Ok(None);
+        };
+        let (sequence, number) =
+            (row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get::<i64, _>(1)?.unsigned_abs());
+        if sequence <= agreed {
+            return Ok(None);
+        }
+        let defect = match row.try_get::<Option<String>, _>(2).unwrap_or_default() {
+            None => Defect::Missing,
+            Some(note) => {
+                // It may have been made meanwhile.
+                let said = self.sealing.open::<Checkpoint>(Label::Checkpoint, &note);
+                let sealed = said.and_then(|said| said.heads.get(scope).copied());
+                if sealed.is_some_and(|sealed| sealed.sequence == sequence) {
+                    return Ok(None);
+                }
+                Defect::Changed
+            }
+        };
+        Ok(Some(Broken::checkpoint(number, defect)))
     }
 
     async fn compare(
@@ -442,13 +516,17 @@ impl AuditLog {
 }
 
 impl Sealed {
+    fn agreed(&self, scope: &str) -> u64 {
+        self.agreed.get(scope).copied().unwrap_or(0)
+    }
+
     /// What the checkpoints hold against a chain whose links are sound up to `last`, not looking beyond `to`.
-    pub(crate) fn against(&self, scope: &str, last: Head, to: Option<u64>) -> Option<Broken> {
+    fn against(&self, scope: &str, last: Head, to: Option<u64>) -> Option<Broken> {
         let Disputed { sequence, gone } = *self.disputed.get(scope)?;
         let (first, defect) = if gone && last.sequence < sequence {
             (last.sequence + 1, Defect::Missing)
         } else {
-            (self.agreed.get(scope).copied().unwrap_or(0) + 1, Defect::Rewritten)
+            (self.agreed(scope) + 1, Defect::Rewritten)
         };
         to.is_none_or(|to| first <= to).then(|| Broken::link(scope, first, None, defect))
     }
@@ -489,7 +567,7 @@ impl End {
         if self.last_event.is_some_and(|event| event > sequence) {
             return Some(Broken::link(scope, sequence + 1, None, Defect::Inserted));
         }
-        (sequence > 0 && (last.sequence != sequence || last.hash.to_string() != *hash))
+        (last.sequence != sequence || last.hash.to_string() != *hash)
             .then(|| Broken::link(scope, last.sequence, None, Defect::Head))
     }
 }

@@ -86,6 +86,69 @@ async fn events_are_narrowed_paged_and_followed_on_postgresql() {
     events_are_narrowed_paged_and_followed(Database::postgres().await).await;
 }
 
+/// The last checkpoint, as `audit verify` tells it.
+fn last_checkpoint(quickstart: &Quickstart, config: &str) -> String {
+    let output = quickstart.chancery(["audit", "verify", "--json", "--config", config]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["intact"], true, "{found}");
+    found["lastCheckpoint"].as_str().expect("a checkpoint").to_owned()
+}
+
+async fn a_log_that_was_emptied_is_betrayed_by_the_checkpoint_that_was_kept(database: Database) {
+    let mut quickstart = Quickstart::over(database);
+    assert!(quickstart.stop());
+    quickstart.configure("\"warn,", "\"warn,audit=info,");
+    quickstart.start();
+    denied(&quickstart, 3).await;
+    assert!(quickstart.stop());
+    let config = quickstart.path("chancery.toml");
+    let config = config.to_str().unwrap();
+    let kept = last_checkpoint(&quickstart, config);
+    assert!(quickstart.logged().contains(&format!("checkpoint={kept}")), "the log has told it");
+
+    let store = Store::open(quickstart.database(), Options::default()).await.unwrap();
+    let disarm = match store.engine() {
+        Engine::Sqlite => "DROP TRIGGER audit_event_kept; DROP TRIGGER audit_checkpoint_kept",
+        Engine::Postgres => {
+            "ALTER TABLE audit_event DISABLE TRIGGER ALL; ALTER TABLE audit_checkpoint DISABLE TRIGGER ALL"
+        }
+    };
+    let empty = "DELETE FROM audit_event; DELETE FROM audit_head; DELETE FROM audit_sealed; DELETE FROM audit_checkpoint";
+    let mut work = store.begin().await.unwrap();
+    for statements in [disarm, empty] {
+        sqlx::raw_sql(statements).execute(&mut *work).await.unwrap();
+    }
+    work.commit(Cause::Upkeep).await.unwrap();
+    store.close().await;
+
+    // It goes on as if nothing had been, and seals what comes.
+    quickstart.start();
+    denied(&quickstart, 2).await;
+    assert!(quickstart.stop());
+    last_checkpoint(&quickstart, config);
+    quickstart.start();
+    for source in [String::new(), format!(" --config {config}")] {
+        let output = quickstart.chancery(format!("audit verify --checkpoint {kept}{source}").split(' '));
+        assert_eq!(output.status.code(), Some(1));
+        let (number, told) = (kept.split(':').next().unwrap(), text(&output.stderr));
+        assert!(told.contains(&format!("error: checkpoint {number}: ")), "{told}");
+        let output = quickstart.chancery(format!("audit verify --checkpoint 7{source}").split(' '));
+        assert!(
+            !output.status.success() && text(&output.stderr).contains("expected the number of a checkpoint")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_emptied_is_betrayed_by_the_checkpoint_that_was_kept_on_sqlite() {
+    a_log_that_was_emptied_is_betrayed_by_the_checkpoint_that_was_kept(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_emptied_is_betrayed_by_the_checkpoint_that_was_kept_on_postgresql() {
+    a_log_that_was_emptied_is_betrayed_by_the_checkpoint_that_was_kept(Database::postgres().await).await;
+}
+
 async fn a_broken_chain_ends_with_1_and_an_export_proves_itself_elsewhere(database: Database) {
     let mut quickstart = Quickstart::over(database);
     denied(&quickstart, 3).await;

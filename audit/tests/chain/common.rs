@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use chancery_audit::{AuditLog, Event, MIGRATIONS, Metadata, Outcome, SafeValue, Seal, Sink as _, SqlSink};
+use chancery_audit::{
+    AuditLog, Broken, Defect, Event, MIGRATIONS, Metadata, Outcome, Range, SafeValue, Seal, Sink as _,
+    SqlSink,
+};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::sqlx::{self, AssertSqlSafe};
-use store::{Cause, Options, Store};
+use store::{Cause, Engine, Options, Store};
 use uuid::Uuid;
 
 pub(crate) const NOON: Timestamp = Timestamp::constant(1_900_000_000, 123_456_000);
@@ -83,4 +86,37 @@ pub(crate) async fn attack(store: &Store, statements: &[impl AsRef<str>]) {
         done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
     work.commit(Cause::Upkeep).await.unwrap();
+}
+
+/// So that attacks do what they say.
+pub(crate) async fn disarm(store: &Store) {
+    match store.engine() {
+        Engine::Postgres => {
+            let tables = ["audit_event", "audit_checkpoint", "audit_pruned"];
+            attack(store, &tables.map(|table| format!("ALTER TABLE {table} DISABLE TRIGGER ALL"))).await;
+        }
+        Engine::Sqlite => {
+            let triggers: Vec<String> =
+                sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+                    .fetch_all(store.reader())
+                    .await
+                    .unwrap();
+            assert!(!triggers.is_empty());
+            let drops: Vec<_> = triggers.iter().map(|name| format!("DROP TRIGGER {name}")).collect();
+            attack(store, &drops).await;
+        }
+    }
+}
+
+pub(crate) fn broken(tenant: &str, sequence: u64, defect: Defect) -> (String, u64, Defect) {
+    (format!("tenant:{tenant}"), sequence, defect)
+}
+
+pub(crate) fn found(broken: Vec<Broken>) -> Vec<(String, u64, Defect)> {
+    let place = |found: Broken| (found.scope.unwrap_or_default(), found.sequence, found.defect);
+    broken.into_iter().map(place).collect()
+}
+
+pub(crate) async fn defects(log: &AuditLog) -> Vec<(String, u64, Defect)> {
+    found(log.verify(&Range::default(), &[]).await.unwrap().broken)
 }

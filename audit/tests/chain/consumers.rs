@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-use crate::common::{NOON, event, fill, log, open, write};
+use crate::common::{NOON, attack, disarm, event, fill, log, open, write};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -156,6 +156,31 @@ kit::on_both_engines! {
         assert_eq!(log.prune(&acme, Timestamp::MAX, NOON).await.unwrap().unwrap().events, 5);
     }
 
+    async fn a_new_consumer_does_not_wait_for_what_was_pruned_before_it_came(url: &str) {
+        let store = open(url).await;
+        let log = log(&store);
+        fill(&store, &[None, Some("acme")], 5).await;
+        log.checkpoint(NOON).await.unwrap();
+        for scope in [Scope::Platform, Scope::Tenant("acme".to_owned())] {
+            assert_eq!(log.prune(&scope, Timestamp::MAX, NOON).await.unwrap().unwrap().events, 5);
+        }
+        write(&store, &[event(None, 6)]).await;
+        let receiver = Receiver::default();
+        let mut siem = consumer(&log, 1, receiver.clone());
+        drain(&mut siem, NOON).await;
+        assert_eq!(log.backlog("siem").await.unwrap(), 0);
+        write(&store, &[event(Some("acme"), 6)]).await;
+        drain(&mut siem, NOON).await;
+        assert_eq!((receiver.places(None).0, receiver.places(Some("acme")).0), (vec![6], vec![6]));
+
+        // What is gone and was not pruned goes on to be missed.
+        write(&store, &[event(Some("acme"), 7)]).await;
+        disarm(&store).await;
+        attack(&store, &["DELETE FROM audit_event WHERE sequence = 7"]).await;
+        drain(&mut siem, NOON).await;
+        assert_eq!(log.backlog("siem").await.unwrap(), 1);
+    }
+
     async fn a_running_consumer_outlives_an_outage(url: &str) {
         let store = open(url).await;
         let log = log(&store);
@@ -167,8 +192,16 @@ kit::on_both_engines! {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stopped = async move { drop(stopped.await) };
         let running = tokio::spawn(consumer.run(|| NOON, Duration::from_millis(1), stopped));
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(delivering.failing().unwrap().contains("receiver"));
+        let failing = async {
+            loop {
+                match delivering.failing() {
+                    Some(failure) => return failure,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let failure = tokio::time::timeout(Duration::from_secs(30), failing).await.unwrap();
+        assert!(failure.contains("receiver"), "{failure}");
         receiver.cut.store(false, Ordering::Relaxed);
         while log.backlog("siem").await.unwrap() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -5,4 +5,5 @@ mod consumers;
 mod export;
 mod interrupted;
 mod proof;
+mod tampering;
 mod writers;

@@ -2,45 +2,12 @@
 
 use std::time::Duration;
 
-use chancery_audit::{AuditError, AuditLog, Broken, Defect, Range, Scope, Seals};
+use chancery_audit::{AuditError, AuditLog, Defect, Range, Scope, Seals};
 use jiff::{SignedDuration, Timestamp};
+use store::Engine;
 use store::sqlx::{self, AssertSqlSafe};
-use store::{Engine, Store};
 
-use crate::common::{Key, NOON, attack, event, fill, log, open, write};
-
-/// So that the attacks below do what they say.
-async fn disarm(store: &Store) {
-    match store.engine() {
-        Engine::Postgres => {
-            let tables = ["audit_event", "audit_checkpoint", "audit_pruned"];
-            attack(store, &tables.map(|table| format!("ALTER TABLE {table} DISABLE TRIGGER ALL"))).await;
-        }
-        Engine::Sqlite => {
-            let triggers: Vec<String> =
-                sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-                    .fetch_all(store.reader())
-                    .await
-                    .unwrap();
-            assert!(!triggers.is_empty());
-            let drops: Vec<_> = triggers.iter().map(|name| format!("DROP TRIGGER {name}")).collect();
-            attack(store, &drops).await;
-        }
-    }
-}
-
-fn broken(tenant: &str, sequence: u64, defect: Defect) -> (String, u64, Defect) {
-    (format!("tenant:{tenant}"), sequence, defect)
-}
-
-fn found(broken: Vec<Broken>) -> Vec<(String, u64, Defect)> {
-    let place = |found: Broken| (found.scope.unwrap_or_default(), found.sequence, found.defect);
-    broken.into_iter().map(place).collect()
-}
-
-async fn defects(log: &AuditLog) -> Vec<(String, u64, Defect)> {
-    found(log.verify(&Range::default(), &[]).await.unwrap().broken)
-}
+use crate::common::{Key, NOON, attack, broken, defects, disarm, event, fill, found, log, open, write};
 
 kit::on_both_engines! {
     async fn every_scope_has_a_chain_of_its_own_and_all_of_them_verify(url: &str) {

@@ -119,6 +119,9 @@ pub struct AuditVerify {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at its type")]
     pub part: AuditPart,
+    /// A last checkpoint that an earlier call told, or the log of the server, and that was kept elsewhere
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub checkpoint: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

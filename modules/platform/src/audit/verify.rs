@@ -1,6 +1,6 @@
 //! `platform.audit.verify`
 
-use audit::{Range, Scope, Verification};
+use audit::{Mark, Range, Scope, Verification};
 use sdk::prelude::*;
 
 use crate::{AUDIT_READ, Platform, PlatformError};
@@ -22,11 +22,15 @@ pub struct VerifyAudit {
     /// Up to and with this place.
     #[serde(default)]
     pub to_sequence: Option<u64>,
+    /// A checkpoint that an earlier answer called the last, and that was kept elsewhere: it must still be there, as it was.
+    #[serde(default)]
+    pub checkpoint: Option<Mark>,
 }
 
 impl Handle<VerifyAudit> for Platform {
     async fn handle(&self, _cx: &Cx, command: VerifyAudit) -> Result<Verification, PlatformError> {
-        let VerifyAudit { scope, from_sequence: from, to_sequence: to } = command;
-        Ok(self.0.log.verify(&Range { scope, from, to }, &[]).await?)
+        let VerifyAudit { scope, from_sequence: from, to_sequence: to, checkpoint } = command;
+        let kept: Vec<_> = checkpoint.iter().map(Mark::to_string).collect();
+        Ok(self.0.log.verify(&Range { scope, from, to }, &kept).await?)
     }
 }
