@@ -68,6 +68,11 @@ pub(crate) fn decided(policy: OnboardingPolicy) -> Arc<dyn Fn() -> Decided + Sen
     })
 }
 
+/// Whether administrators invite by e-mail, as the operators have decided.
+pub(crate) fn invites(policy: OnboardingPolicy) -> Arc<dyn Fn() -> bool + Send + Sync> {
+    Arc::new(move || policy.current().admin_invite_enabled)
+}
+
 /// What setup looks at.
 pub(crate) struct Site {
     pub(crate) identity: Identity,

@@ -13,7 +13,7 @@ use descriptors::{
 };
 use envelope::oid::ObjectIdentifier;
 use health::Health;
-use identity::{Identity, OPERATORS_READ, OPERATORS_WRITE, Permissions};
+use identity::{Identity, Mailing, OPERATORS_READ, OPERATORS_WRITE, Permissions};
 use jiff::Timestamp;
 use kernel::{Ambient, Bus, Contract, Line, Modules, Registry, TenantId};
 use license::{Memory, RequestDesk, RunningLicense, Sources};
@@ -250,7 +250,7 @@ pub(crate) async fn assemble(
         keeping,
     )
     .context("`identity.password`")?
-    .with_post(post.clone());
+    .with_mailing(post.clone().map(|post| Mailing { post, invites: settings::invites(policy.clone()) }));
     let site = Arc::new(settings::Site {
         identity: identity.clone(),
         license: license.clone(),

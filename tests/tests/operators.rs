@@ -1,6 +1,6 @@
 //! Operators over HTTP, on both engines: cookies, forged requests, and every way of being somebody else.
 
-use chancery_acceptance::{Fresh, PASSWORD, answer, change, code, text_of};
+use chancery_acceptance::{Fresh, MailServer, PASSWORD, Quickstart, answer, change, code, complete, text_of};
 use kit::Database;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -397,6 +397,94 @@ async fn what_is_over_lets_nobody_in_and_is_forgotten(database: Database) {
     assert!(!is_in(&fresh, &admin).await && bears(&fresh, token).await);
 }
 
+async fn while_administrators_invite_nobody_by_mail_nothing_is_left_of_an_invitation(database: Database) {
+    let mail = MailServer::start();
+    let mut it = Quickstart::over(database);
+    it.stop();
+    it.configure("[server]", "[server]\npublic-url = \"https://platform.example.com\"");
+    let settings = format!(
+        "[mail]\nfrom = \"no-reply@platform.example.com\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\n\
+         security = \"none\"\n\n[log]",
+        mail.port()
+    );
+    it.configure("[log]", &settings);
+    it.start();
+    let replica = it.replica();
+    let (home, operators) = (it.tenant("demo").await, "/api/identity/v1/operators");
+    let wanted = |name: &str, method: Value| {
+        let address = format!("{name}@example.com");
+        json!({ "name": name, "email": address, "role": "tenant-admin", "home": home, "deliveryMethod": method })
+    };
+    let invite = |name, method| answer(it.request(Method::POST, operators).json(&wanted(name, method)));
+    let decide = async |on: bool| {
+        let path = "/api/platform/admin/v1/application/onboarding";
+        let decided = it.request(Method::PUT, path).json(&json!({ "adminInviteEnabled": on }));
+        assert_eq!(answer(decided).await.0, StatusCode::OK);
+    };
+    let mailed = || {
+        let mail = mail.next();
+        let text = mail["text"].as_str().unwrap();
+        let (_, token) = text.split_once("/console/activate#").unwrap();
+        (mail["to"][0].as_str().unwrap().to_owned(), token.split_whitespace().next().unwrap().to_owned())
+    };
+    let url = it.credentials()["url"].as_str().unwrap().to_owned();
+    let left = async || {
+        let rows = chancery_acceptance::everything(it.database()).await;
+        ["identity_operator", "identity_action", "mail_outbox"]
+            .map(|table| rows.iter().filter(|(of, _)| of == table).count())
+    };
+    assert_eq!(invite("bob", json!(null)).await.0, StatusCode::OK);
+    let (to, bobs) = mailed();
+    assert_eq!(to, "bob@example.com");
+
+    decide(false).await;
+    let closed = async || {
+        let path = "/api/platform/admin/v1/application/onboarding/availability";
+        let (_, ways) = answer(replica.request(Method::GET, path)).await;
+        ways["adminInvite"]["reason"] == "config_disabled_admin_invite"
+    };
+    for _ in 0..100 {
+        if closed().await {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let before = left().await;
+    let refusal = (403, "config_disabled_admin_invite");
+    assert_eq!(code(&invite("cyd", json!(null)).await), refusal);
+    assert_eq!(code(&invite("cyd", json!("MAIL")).await), refusal);
+    let there = replica.request(Method::POST, operators).json(&wanted("cyd", json!(null)));
+    assert_eq!(code(&answer(there).await), refusal, "on another replica");
+    let again = it.request(Method::POST, &format!("{operators}/bob/actions")).json(&json!({}));
+    assert_eq!(code(&answer(again).await), refusal);
+    assert_eq!(left().await, before, "no operator, no link, no mail");
+    assert_eq!(complete(&url, &bobs, PASSWORD).await.0, StatusCode::OK, "the link he was sent is still good");
+    let audited = |command: &str| {
+        let path = format!("/api/audit/v1/events?commandId={command}");
+        answer(it.request(Method::GET, &path))
+    };
+    for (command, times) in [("identity.operators.create", 3), ("identity.actions.create", 1)] {
+        let (_, page) = audited(command).await;
+        let events = page["events"].as_array().unwrap().iter();
+        let refused = events.filter(|event| event["errorCode"] == refusal.1).count();
+        assert_eq!(refused, times, "{page}");
+    }
+
+    let (status, by_hand) = invite("cyd", json!("MANUAL")).await;
+    assert_eq!(status, StatusCode::OK, "{by_hand}");
+    let token = by_hand["activation"]["token"].as_str().unwrap();
+    assert_eq!(complete(&url, token, PASSWORD).await.0, StatusCode::OK);
+    let reset = it.request(Method::POST, &format!("{operators}/cyd/actions")).json(&json!({}));
+    assert_eq!(answer(reset).await.1["deliveryState"], "QUEUED", "another password is no invitation");
+    assert_eq!(mailed().0, "cyd@example.com");
+
+    decide(true).await;
+    assert_eq!(invite("dan", json!(null)).await.1["activation"]["deliveryState"], "QUEUED");
+    let (to, dans) = mailed();
+    assert_eq!(to, "dan@example.com", "nobody was written to in between");
+    assert_eq!(complete(&url, &dans, PASSWORD).await.0, StatusCode::OK);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_in_does_not_starve_the_server() {
     let more = "[identity.password]\nmemory-kib = 65536\niterations = 8\nthreads = 1\nqueue = 1";
@@ -446,4 +534,5 @@ on_both_engines! {
     attempts_count_together_on_all_replicas
     an_administrator_needs_a_second_factor_where_it_is_required
     what_is_over_lets_nobody_in_and_is_forgotten
+    while_administrators_invite_nobody_by_mail_nothing_is_left_of_an_invitation
 }

@@ -1,5 +1,7 @@
 //! One-time tokens: what was mailed or handed to somebody, so that they can set a password.
 
+use std::{fmt, sync::Arc};
+
 use jiff::Timestamp;
 use sdk::{
     mail::{Mail, Post},
@@ -118,32 +120,51 @@ pub enum DeliveryMethod {
     Manual,
 }
 
+/// By what one-time tokens are mailed.
+#[derive(Clone)]
+pub struct Mailing {
+    /// The way to people.
+    pub post: Post,
+    /// Whether somebody who invites does it by mail, as decided now. What the process itself invites to is not asked about.
+    pub invites: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Mailing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mailing")
+    }
+}
+
+/// How a one-time token is going to reach its operator.
+pub(crate) enum Way<'i> {
+    Mail(&'i Post, String),
+    Hand,
+}
+
 /// The page of the console that takes a token.
 pub const ACTIVATION_PAGE: &str = "/console/activate";
 
 impl Identity {
     /// Gives a one-time token, in place of any that the operator had, and mails it with the same work: there is no token
-    /// without its mail, and no mail without its token. Where no method is stated, it is mailed if it can be.
+    /// without its mail, and no mail without its token.
     pub(crate) async fn give_action(
         &self,
         work: &mut Work,
         cx: &Cx,
         to: &Account,
         purpose: Purpose,
-        method: Option<DeliveryMethod>,
+        way: Way<'_>,
     ) -> Result<GivenAction, IdentityError> {
-        let way = match method {
-            Some(DeliveryMethod::Manual) => None,
-            Some(DeliveryMethod::Mail) => Some(self.way_to(to).ok_or(IdentityError::MailUnavailable)?),
-            None => self.way_to(to),
-        };
         let Minted { invitation_id, token, expires_at } = self.mint(work, cx, to, purpose).await?;
-        let delivery = if let Some((post, address)) = way {
-            let mail = purpose.mail(post, address, &to.shown.name, &token, expires_at);
-            Delivery::Queued { delivery_id: post.send(work, cx.ambient(), mail).await? }
-        } else {
-            let path = format!("{ACTIVATION_PAGE}#{}", token.expose()).into();
-            Delivery::Manual { path, token }
+        let delivery = match way {
+            Way::Mail(post, address) => {
+                let mail = purpose.mail(post, address, &to.shown.name, &token, expires_at);
+                Delivery::Queued { delivery_id: post.send(work, cx.ambient(), mail).await? }
+            }
+            Way::Hand => {
+                let path = format!("{ACTIVATION_PAGE}#{}", token.expose()).into();
+                Delivery::Manual { path, token }
+            }
         };
         Ok(GivenAction { invitation_id, expires_at, delivery })
     }
@@ -174,14 +195,30 @@ impl Identity {
         Ok(Minted { invitation_id, token, expires_at })
     }
 
-    /// By what, and where, a mail reaches somebody.
-    fn way_to<'a>(&'a self, account: &'a Account) -> Option<(&'a Post, &'a str)> {
-        self.post.as_ref().zip(account.shown.email.as_deref())
+    /// How a one-time token goes to somebody with this address. Where no method is stated, it is mailed if it can be.
+    pub(crate) fn way(
+        &self,
+        cx: &Cx,
+        purpose: Purpose,
+        email: Option<&str>,
+        method: Option<DeliveryMethod>,
+    ) -> Result<Way<'_>, IdentityError> {
+        let (mailing, email) = match (method, self.mailing.as_ref().zip(email)) {
+            (Some(DeliveryMethod::Manual), _) | (None, None) => return Ok(Way::Hand),
+            (Some(DeliveryMethod::Mail), None) => return Err(IdentityError::MailUnavailable),
+            (_, Some(reached)) => reached,
+        };
+        let invited_by_somebody =
+            purpose == Purpose::Activation && !matches!(cx.principal(), Principal::System);
+        if invited_by_somebody && !(mailing.invites)() {
+            return Err(IdentityError::InvitingDisabled);
+        }
+        Ok(Way::Mail(&mailing.post, email.to_owned()))
     }
 }
 
 impl Purpose {
-    fn mail(self, post: &Post, to: &str, name: &str, token: &Secret, until: Timestamp) -> Mail {
+    fn mail(self, post: &Post, to: String, name: &str, token: &Secret, until: Timestamp) -> Mail {
         macro_rules! text {
             ($file:literal) => {
                 format!(
@@ -197,7 +234,7 @@ impl Purpose {
             Self::Activation => ("Set your password", text!("../mails/activation.txt")),
             Self::PasswordReset => ("Set another password", text!("../mails/password.txt")),
         };
-        Mail { to: to.to_owned(), subject: subject.to_owned(), text: text.into(), until }
+        Mail { to, subject: subject.to_owned(), text: text.into(), until }
     }
 }
 

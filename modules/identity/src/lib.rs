@@ -31,7 +31,6 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use sdk::{
-    mail::Post,
     prelude::*,
     secrets::Keeping,
     store::sqlx::{self, Row, any::AnyRow},
@@ -42,7 +41,7 @@ use crate::{
     passwords::{Busy, Passwords},
 };
 
-pub use action::{ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, Purpose};
+pub use action::{ACTIVATION_PAGE, Delivery, DeliveryMethod, GivenAction, Mailing, Purpose};
 pub use administrator::InvitedAdministrator;
 pub use homes::Homes;
 pub use operator::{Operator, OperatorStatus};
@@ -75,7 +74,7 @@ pub struct Identity {
     settings: Arc<Settings>,
     passwords: Passwords,
     keeping: Keeping,
-    post: Option<Post>,
+    mailing: Option<Mailing>,
 }
 
 /// By what a caller shows who they are.
@@ -174,6 +173,9 @@ pub enum IdentityError {
     /// No mail can be sent from here, or not to this operator.
     #[error("no mail can be sent to this operator from here")]
     MailUnavailable,
+    /// Nobody is invited by mail, as the onboarding policy has it.
+    #[error("the onboarding policy lets nobody be invited by mail; the link can be handed on instead")]
+    InvitingDisabled,
     /// The answer would be kept under the key.
     #[error("what this answers is told once, so it takes no idempotency key")]
     ToldOnce,
@@ -221,6 +223,7 @@ impl Problem for IdentityError {
             Self::InvalidTokenName => "invalid_token_name",
             Self::WrongStatus(_) => "wrong_status",
             Self::MailUnavailable => "mail_unavailable",
+            Self::InvitingDisabled => "config_disabled_admin_invite",
             Self::ToldOnce => "idempotency_key_not_taken",
             Self::Store(_) => "internal",
         }
@@ -236,9 +239,11 @@ impl Problem for IdentityError {
             | Self::WeakPassword(_)
             | Self::ToldOnce => Category::Validation,
             Self::InvalidCredentials | Self::SecondFactorRequired => Category::Unauthorized,
-            Self::NotAnOperator | Self::WrongPassword | Self::WrongCode | Self::SessionRequired => {
-                Category::Forbidden
-            }
+            Self::NotAnOperator
+            | Self::WrongPassword
+            | Self::WrongCode
+            | Self::SessionRequired
+            | Self::InvitingDisabled => Category::Forbidden,
             Self::NoSuchOperator
             | Self::NoSuchTenant(_)
             | Self::NoSuchSession
@@ -286,14 +291,14 @@ impl Identity {
             settings,
             passwords,
             keeping,
-            post: None,
+            mailing: None,
         })
     }
 
     /// With a way to send mail, or without: then whoever asks for a one-time token hands it on.
     #[must_use]
-    pub fn with_post(self, post: Option<Post>) -> Self {
-        Self { post, ..self }
+    pub fn with_mailing(self, mailing: Option<Mailing>) -> Self {
+        Self { mailing, ..self }
     }
 
     /// The principal that a credential belongs to. One that nobody holds is no error.

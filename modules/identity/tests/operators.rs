@@ -7,8 +7,8 @@ use std::sync::{
 
 use chancery_identity::{
     Allowance, Credential, Delivery, DeliveryMethod, GivenAction, Homes, Identity, IdentityError, MIGRATIONS,
-    OPERATORS_READ, OPERATORS_WRITE, OperatorStatus, PasswordSettings, Permissions, Purpose, Role, Secret,
-    SessionSettings, Settings, SignedIn, ThrottleSettings,
+    Mailing, OPERATORS_READ, OPERATORS_WRITE, OperatorStatus, PasswordSettings, Permissions, Purpose, Role,
+    Secret, SessionSettings, Settings, SignedIn, ThrottleSettings,
     actions::{complete::CompleteAction, create::CreateAction, resolve::ResolveAction},
     csrf_token,
     operators::{
@@ -95,7 +95,7 @@ impl Deployment {
         Self::posting(settings, None)
     }
 
-    fn posting(settings: Settings, post: Option<Post>) -> Self {
+    fn posting(settings: Settings, mailing: Option<Mailing>) -> Self {
         let identity = Arc::new(Mutex::new(None));
         let kept = Arc::clone(&identity);
         let standing = Standing::default();
@@ -112,7 +112,7 @@ impl Deployment {
                 settings.clone(),
                 keeping,
             );
-            let made = made.unwrap().with_post(post.clone());
+            let made = made.unwrap().with_mailing(mailing.clone());
             *kept.lock().unwrap() = Some(made.clone());
             Modules::none().mount(made)
         });
@@ -705,6 +705,11 @@ impl Mailer for Letterbox {
 }
 
 impl Letterbox {
+    fn mailing(self: &Arc<Self>, invites: impl Fn() -> bool + Send + Sync + 'static) -> Mailing {
+        let post = Post::new(Arc::clone(self) as _, "https://platform.example.com".parse().unwrap());
+        Mailing { post, invites: Arc::new(invites) }
+    }
+
     /// The token of the link in the last mail.
     fn token(&self) -> Secret {
         let mail = self.mails.lock().unwrap().pop().expect("a mail");
@@ -718,8 +723,7 @@ impl Letterbox {
 #[tokio::test]
 async fn a_one_time_token_is_mailed_with_the_work_that_makes_it_or_neither_is_there() {
     let letters = Arc::new(Letterbox::default());
-    let post = Post::new(Arc::clone(&letters) as _, "https://platform.example.com".parse().unwrap());
-    let deployment = Deployment::posting(settings(), Some(post));
+    let deployment = Deployment::posting(settings(), Some(letters.mailing(|| true)));
     let ada = deployment.admin().await;
     let invite = |name: &str, email: Option<&str>, delivery_method| CreateOperator {
         name: name.to_owned(),
@@ -768,6 +772,59 @@ async fn a_one_time_token_is_mailed_with_the_work_that_makes_it_or_neither_is_th
     );
     let invited = deployment.run(ada, invite("eve", None, None)).await.unwrap();
     deployment.complete(told(&invited.activation), PASSWORD).await.unwrap();
+}
+
+#[tokio::test]
+async fn while_nobody_is_invited_by_mail_links_are_handed_on_and_other_mails_are_sent() {
+    let (letters, invites) = (Arc::new(Letterbox::default()), Arc::new(AtomicBool::new(true)));
+    let decided = Arc::clone(&invites);
+    let mailing = letters.mailing(move || decided.load(Ordering::SeqCst));
+    let deployment = Deployment::posting(settings(), Some(mailing));
+    let ada = deployment.admin().await;
+    let invite = |name: &str, delivery_method| CreateOperator {
+        name: name.to_owned(),
+        email: Some(format!("{name}@example.com")),
+        display_name: None,
+        role: Role::PlatformAuditor,
+        home: None,
+        delivery_method,
+    };
+    deployment.run(ada.clone(), invite("bob", None)).await.unwrap();
+    let bobs = letters.token();
+
+    invites.store(false, Ordering::SeqCst);
+    let (mail, manual) = (Some(DeliveryMethod::Mail), Some(DeliveryMethod::Manual));
+    for method in [None, mail] {
+        for name in ["cyd", "bob"] {
+            let refused = deployment.run(ada.clone(), invite(name, method)).await.unwrap_err();
+            assert_eq!(
+                (refused.code(), refused.category()),
+                ("config_disabled_admin_invite", Category::Forbidden),
+                "whether `{name}` is taken is not looked at"
+            );
+        }
+        let again = CreateAction { name: "bob".to_owned(), delivery_method: method };
+        assert_eq!(
+            deployment.run(ada.clone(), again).await.unwrap_err().code(),
+            "config_disabled_admin_invite"
+        );
+    }
+    let cyd = ShowOperator { name: "cyd".into() };
+    assert_eq!(deployment.run(ada.clone(), cyd).await.unwrap_err().code(), "unknown_operator");
+    assert!(letters.mails.lock().unwrap().is_empty());
+    deployment.complete(bobs, PASSWORD).await.unwrap();
+
+    let invited = deployment.run(ada.clone(), invite("cyd", manual)).await.unwrap();
+    deployment.complete(told(&invited.activation), PASSWORD).await.unwrap();
+    let given = deployment.run(ada.clone(), give("bob")).await.unwrap();
+    assert!(matches!(given.delivery, Delivery::Queued { .. }), "another password is no invitation");
+    let invited = deployment.run(Principal::System, invite("dan", mail)).await.unwrap();
+    assert!(matches!(invited.activation.delivery, Delivery::Queued { .. }), "nor is the setup's");
+
+    invites.store(true, Ordering::SeqCst);
+    letters.mails.lock().unwrap().clear();
+    deployment.run(ada, invite("eve", None)).await.unwrap();
+    deployment.complete(letters.token(), PASSWORD).await.unwrap();
 }
 
 testkit::every_command_is_described!(Identity, except "identity.operators.whoami");

@@ -16,7 +16,7 @@ use crate::{TenancyError, tenant::maybe_instant};
 pub struct OnboardingToggles {
     /// Whether operators register root tenants.
     pub root_tenant_creation_enabled: bool,
-    /// Whether operators invite the owner of a new tenant by e-mail.
+    /// Whether administrators invite operators, a tenant's first one among them, by e-mail.
     pub admin_invite_enabled: bool,
     /// Whether anybody may ask for a root tenant of their own.
     pub self_signup_enabled: bool,

@@ -11,6 +11,7 @@ use crate::{
 
 /// Give an operator a one-time token to set a password with, in place of any given before: the first one, or another.
 /// Their present password stays good until it is used. It is mailed to them where that can be, and answered where not.
+/// While the onboarding policy lets nobody be invited by mail, the first one is not mailed either, but refused.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("identity.actions.create", Identity -> GivenAction)]
@@ -39,7 +40,8 @@ impl Handle<CreateAction> for Identity {
             OperatorStatus::Active => Purpose::PasswordReset,
             OperatorStatus::Disabled => return Err(IdentityError::WrongStatus(OperatorStatus::Disabled)),
         };
-        let given = self.give_action(&mut work, cx, &account, purpose, command.delivery_method).await?;
+        let way = self.way(cx, purpose, account.shown.email.as_deref(), command.delivery_method)?;
+        let given = self.give_action(&mut work, cx, &account, purpose, way).await?;
         work.commit(cx).await?;
         Ok(given)
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Invite an operator. A one-time token lets them set their password: it is mailed to them where that can be, and answered
-/// where not.
+/// where not. While the onboarding policy lets nobody be invited by mail, an invitation that would be mailed is refused.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[command("identity.operators.create", Identity -> InvitedOperator)]
@@ -68,12 +68,12 @@ impl Handle<CreateOperator> for Identity {
         if !self.is_home(home).await? {
             return Err(IdentityError::NoSuchTenant(home));
         }
+        let way = self.way(cx, Purpose::Activation, email.as_deref(), delivery_method)?;
 
         let mut work = self.store.begin().await?;
         let wanted = NewOperator { name: &name, email, display_name, role, home };
         let account = insert(&mut work, cx, wanted).await?.ok_or(IdentityError::NameTaken(name))?;
-        let activation =
-            self.give_action(&mut work, cx, &account, Purpose::Activation, delivery_method).await?;
+        let activation = self.give_action(&mut work, cx, &account, Purpose::Activation, way).await?;
         work.commit(cx).await?;
         Ok(InvitedOperator { operator: account.shown, activation })
     }

@@ -15,7 +15,7 @@ pub struct UpdateOnboarding {
     /// Whether operators register root tenants.
     #[serde(default)]
     pub root_tenant_creation_enabled: Option<bool>,
-    /// Whether operators invite the owner of a new tenant by e-mail.
+    /// Whether administrators invite operators, a tenant's first one among them, by e-mail.
     #[serde(default)]
     pub admin_invite_enabled: Option<bool>,
     /// Whether anybody may ask for a root tenant of their own.

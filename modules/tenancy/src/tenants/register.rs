@@ -7,7 +7,7 @@ use crate::{
     tenants::create::CreateTenant,
 };
 
-/// Register a tenant for the signup or the setup, through the command that operators use: so its license, quotas and
+/// Register a tenant for the sign-up and the quickstart, through the command that operators use: so its license, quotas and
 /// policy apply. Called again with the same id, it answers with the tenant that it has registered.
 #[derive(Debug, Command, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -225,7 +225,7 @@ pub(crate) async fn invite(Form { operator, fields }: Form) -> Page {
     struct Invited {
         activation: GivenAction,
     }
-    let mut input = fields.input(&["name", "email", "displayName", "role"]);
+    let mut input = fields.input(&["name", "email", "displayName", "role", "deliveryMethod"]);
     input.entry("name").or_insert_with(|| "".into());
     let invited = operator.call::<Invited>("identity.operators.create", Value::Object(input)).await;
     let name = fields.text("name").to_owned();

@@ -26,7 +26,11 @@ struct Onboarding {
 /// The five switches, by their field in the command.
 const SWITCHES: [(&str, &str, &str); 5] = [
     ("rootTenantCreationEnabled", "Operators register tenants", "Off, only the setup and the signup do."),
-    ("adminInviteEnabled", "Operators invite owners by e-mail", "Needs e-mail to be configured."),
+    (
+        "adminInviteEnabled",
+        "Operators are invited by e-mail",
+        "Needs e-mail to be configured. Otherwise links are handed on.",
+    ),
     (
         "selfSignupEnabled",
         "Anybody may ask for a tenant",
