@@ -1,5 +1,6 @@
 //! Where the chains end: in the database, where a row is the lock of its chain, and as this process left them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{Display, Write as _};
 
@@ -10,7 +11,7 @@ use store::{Cause, Engine, Migration, Store, StoreError, Work};
 use crate::chain::{Hash, Head, decode};
 
 /// The heads of the scopes of a batch: as many as it has events, perhaps, so they come and go as few values.
-pub(crate) type Heads = BTreeMap<String, Head>;
+pub(crate) type Heads<'s> = BTreeMap<&'s str, Head>;
 
 /// Moves heads in the order of its arrays, and answers how many it has moved: by key, one after the other, so that two that
 /// move the same ones do not wait for each other in a circle. A plan that joins otherwise would have another order.
@@ -27,7 +28,7 @@ pub(crate) const MIGRATION: Migration = Migration {
             BEGIN
                 UPDATE audit_head SET sequence = move.sequence, hash = move.hash
                 FROM unnest(scopes, was, sequences, hashes) AS move (scope, was, sequence, hash)
-                WHERE audit_head.scope = move.scope AND audit_head.hash = move.was;
+                WHERE audit_head.scope = move.scope AND left(audit_head.hash, 16) = move.was;
                 GET DIAGNOSTICS moved = ROW_COUNT;
                 RETURN moved;
             END $$;
@@ -43,36 +44,42 @@ pub(crate) struct Left(HashMap<String, Head>);
 
 impl Left {
     /// The heads of all these scopes, if all are remembered.
-    pub(crate) fn heads(&self, scopes: &BTreeSet<String>) -> Option<Heads> {
-        scopes.iter().map(|scope| Some((scope.clone(), *self.0.get(scope)?))).collect()
+    pub(crate) fn heads<'s>(&self, scopes: &BTreeSet<&'s str>) -> Option<Heads<'s>> {
+        scopes.iter().map(|scope| Some((*scope, *self.0.get(*scope)?))).collect()
     }
 
     /// Remembers that the chains end here now.
-    pub(crate) fn keep(&mut self, heads: Heads) {
-        if self.0.len() + heads.len() > MOST {
-            self.0.clear();
+    pub(crate) fn keep(&mut self, heads: &Heads<'_>) {
+        for (scope, head) in heads {
+            if let Some(kept) = self.0.get_mut(*scope) {
+                *kept = *head;
+                continue;
+            }
+            if self.0.len() == MOST {
+                self.0.clear();
+            }
+            self.0.insert((*scope).to_owned(), *head);
         }
-        self.0.extend(heads);
     }
 }
 
-/// Moves all these heads on, or says that one of them is not where it was thought to be. The hash is enough to tell: it is
-/// over the sequence as well.
+/// Moves all these heads on, or says that one of them is not where it was thought to be. The beginning of its hash is enough
+/// to tell, which is over the sequence as well.
 pub(crate) async fn advance(
     connection: &mut AnyConnection,
     engine: Engine,
-    from: &Heads,
-    to: &Heads,
+    from: &Heads<'_>,
+    to: &Heads<'_>,
 ) -> Result<bool, sqlx::Error> {
     let moved = match engine {
         Engine::Sqlite => {
             let moves: Vec<_> = from
                 .iter()
                 .zip(to.values())
-                .map(|((scope, from), to)| (scope, from.hash, to.sequence, to.hash))
+                .map(|((scope, from), to)| (scope, beginning(from), to.sequence, to.hash))
                 .collect();
             let sql = "UPDATE audit_head SET sequence = move.value ->> 2, hash = move.value ->> 3
-                       FROM json_each($1) AS move WHERE scope = move.value ->> 0 AND hash = move.value ->> 1";
+                       FROM json_each($1) AS move WHERE scope = move.value ->> 0 AND substr(hash, 1, 16) = move.value ->> 1";
             sqlx::query(sql).bind(json(&moves)?).execute(connection).await?.rows_affected()
         }
         Engine::Postgres => {
@@ -80,7 +87,7 @@ pub(crate) async fn advance(
                            CAST($4 AS TEXT[]))";
             let moved: i64 = sqlx::query_scalar(sql)
                 .bind(names(from.keys()))
-                .bind(array(from.values().map(|head| head.hash)))
+                .bind(array(from.values().map(beginning)))
                 .bind(array(to.values().map(|head| head.sequence)))
                 .bind(array(to.values().map(|head| head.hash)))
                 .fetch_one(connection)
@@ -94,7 +101,10 @@ pub(crate) async fn advance(
 /// A unit of work that has the heads of these scopes for itself, and has read them.
 ///
 /// INVARIANT: they are locked in the order in which they are moved, so that no two batches wait for each other.
-pub(crate) async fn hold(store: &Store, scopes: &BTreeSet<String>) -> Result<(Work, Heads), StoreError> {
+pub(crate) async fn hold<'s>(
+    store: &Store,
+    scopes: &BTreeSet<&'s str>,
+) -> Result<(Work, Heads<'s>), StoreError> {
     let (read, make) = match store.engine() {
         // Its one writer has everything for itself.
         Engine::Sqlite => (
@@ -122,9 +132,12 @@ pub(crate) async fn hold(store: &Store, scopes: &BTreeSet<String>) -> Result<(Wo
         let found: Option<String> = sqlx::query_scalar(read).bind(&wanted).fetch_one(&mut *work).await?;
         let found: HashMap<String, (u64, Hash)> =
             serde_json::from_str(found.as_deref().unwrap_or("{}")).map_err(decode)?;
-        if found.len() == scopes.len() {
-            let heads = found.into_iter().map(|(scope, (sequence, hash))| (scope, Head { sequence, hash }));
-            return Ok((work, heads.collect()));
+        let head = |scope: &&'s str| {
+            let (sequence, hash) = *found.get(*scope)?;
+            Some((*scope, Head { sequence, hash }))
+        };
+        if let Some(heads) = scopes.iter().map(head).collect() {
+            return Ok((work, heads));
         }
         // A row that is not there cannot be locked. It is made first, by a transaction that holds nothing else.
         drop(work);
@@ -133,6 +146,13 @@ pub(crate) async fn hold(store: &Store, scopes: &BTreeSet<String>) -> Result<(Wo
         sqlx::query(make).bind(&wanted).bind(none).execute(&mut *work).await?;
         work.commit(Cause::Upkeep).await?;
     }
+}
+
+/// The first digits of its hash.
+fn beginning(head: &Head) -> String {
+    let mut digits = head.hash.to_string();
+    digits.truncate(16);
+    digits
 }
 
 fn json(value: &impl Serialize) -> Result<String, sqlx::Error> {
@@ -150,6 +170,9 @@ fn array(values: impl Iterator<Item = impl Display>) -> String {
 }
 
 /// The same of scopes, which may have them.
-fn names<'a>(scopes: impl Iterator<Item = &'a String>) -> String {
-    array(scopes.map(|scope| scope.replace('\\', "\\\\").replace('"', "\\\"")))
+fn names<'s>(scopes: impl Iterator<Item = &'s &'s str>) -> String {
+    array(scopes.map(|scope| {
+        let plain = !scope.contains(['\\', '"']);
+        if plain { Cow::Borrowed(*scope) } else { scope.replace('\\', "\\\\").replace('"', "\\\"").into() }
+    }))
 }

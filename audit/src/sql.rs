@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use store::sqlx::{self, AnyConnection, AssertSqlSafe};
 use store::{Cause, Migration, OpenCall, Store, StoreError};
@@ -184,7 +185,8 @@ pub(crate) async fn append(
         return Ok(there);
     }
     let closed: Vec<_> = events.iter().filter(|event| event.closes_call).map(|event| event.id).collect();
-    let scopes = records.iter().map(|(scope, _)| scope.clone().into_owned()).collect();
+    let scopes: Vec<_> = records.iter().map(|(scope, _)| scope.clone()).collect();
+    let scopes = scopes.iter().map(Cow::as_ref).collect();
     let mut known = (repeats == Repeats::Unlikely).then(|| left.heads(&scopes)).flatten();
     loop {
         let (mut work, from) = match known.take() {
@@ -202,14 +204,14 @@ pub(crate) async fn append(
             OpenCall::close(&mut work, &closed).await?;
             insert(&mut work, records, places).await?;
             work.commit(Cause::Upkeep).await?;
-            left.keep(to);
+            left.keep(&to);
             return Ok(there);
         }
     }
 }
 
 /// The places of these records, one after the other, in the chains that have these heads; moves the heads.
-fn link(records: &[(Cow<'static, str>, Record)], heads: &mut Heads) -> Vec<Head> {
+fn link(records: &[(Cow<'static, str>, Record)], heads: &mut Heads<'_>) -> Vec<Head> {
     let place = |(scope, record): &(Cow<'static, str>, Record)| {
         let head = heads.get_mut(scope.as_ref())?;
         *head = head.next(scope, record);
@@ -243,8 +245,7 @@ async fn insert(
     let mut rows = records.into_iter().zip(places);
     while rows.len() > 0 {
         let part = part(rows.len(), 64);
-        let sql = format!("INSERT INTO audit_event ({COLUMNS}) VALUES {}", tuples(part, WIDTH));
-        let mut query = sqlx::query(AssertSqlSafe(sql));
+        let mut query = sqlx::query(AssertSqlSafe(inserting(part)));
         for ((scope, record), place) in rows.by_ref().take(part) {
             query = query
                 .bind(stored(place.sequence))
@@ -267,6 +268,13 @@ async fn insert(
         query.execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// The statement for one of these numbers of rows. It is long, and written once.
+fn inserting(rows: usize) -> &'static str {
+    static TEXTS: [OnceLock<String>; 7] = [const { OnceLock::new() }; 7];
+    TEXTS[rows.ilog2() as usize]
+        .get_or_init(|| format!("INSERT INTO audit_event ({COLUMNS}) VALUES {}", tuples(rows, WIDTH)))
 }
 
 /// How many of so many rows go into the next statement: a power of two, so that there are few texts to prepare, and not
