@@ -436,8 +436,8 @@ impl AuditLog {
         else {
             return Ok(None);
         };
-        let (sequence, number) =
-            (row.try_get::<i64, _>(0)?.unsigned_abs(), row.try_get::<i64, _>(1)?.unsigned_abs());
+        let sequence = row.try_get::<i64, _>(0).map_or(u64::MAX, i64::unsigned_abs);
+        let number = row.try_get::<i64, _>(1).map_or(0, i64::unsigned_abs);
         if sequence <= agreed {
             return Ok(None);
         }

@@ -224,7 +224,7 @@ kit::on_both_engines! {
     async fn what_cannot_be_read_is_named_and_hides_nothing_else(url: &str) {
         let store = sealed_five_times(url).await;
         let log = log(&store);
-        fill(&store, &[Some("a"), Some("b"), Some("c"), Some("d")], 3).await;
+        fill(&store, &[Some("a"), Some("b"), Some("c"), Some("d"), Some("e")], 3).await;
         // Columns of PostgreSQL hold what they are for.
         if store.engine() == Engine::Postgres {
             return;
@@ -237,13 +237,14 @@ kit::on_both_engines! {
             "UPDATE audit_checkpoint SET note = CAST(note AS BLOB) WHERE number = 3",
             "INSERT INTO audit_checkpoint (number, note) VALUES ('last', '')",
             "INSERT INTO audit_sealed VALUES ('tenant:c', 'last', 5)",
+            "INSERT INTO audit_sealed VALUES ('tenant:e', 2.5, 'last')",
             "INSERT INTO audit_head VALUES (NULL, 1, '')",
         ]).await;
         assert_eq!(defects(&log).await, [
             checkpoint(3, Defect::Changed), checkpoint(4, Defect::Changed), checkpoint(6, Defect::Inserted),
             (String::new(), 0, Defect::Inserted),
             broken("a", 4, Defect::Inserted), broken("b", 1, Defect::Head), broken("c", 2, Defect::Changed),
-            broken("d", 1, Defect::Pruned),
+            broken("d", 1, Defect::Pruned), checkpoint(0, Defect::Changed),
         ]);
     }
 
