@@ -203,7 +203,7 @@ async fn whoever_fails_to_has_done_nothing_and_is_named_as_whom_it_concerns() {
     let event = only_event(&testkit).await;
     assert_eq!((event.actor.as_str(), event.result), ("anonymous", Outcome::AuthFailure));
     assert_eq!(
-        (event.name.as_str(), event.error_code.as_deref()),
+        (event.name.as_ref(), event.error_code.as_deref()),
         ("command.unauthorized", Some("stranger"))
     );
     let metadata = serde_json::to_value(&event.metadata).unwrap();
@@ -272,7 +272,7 @@ async fn a_cancelled_call_took_as_long_as_it_did() {
         () = some_time => {}
     }
     let event = only_event(&testkit).await;
-    assert_eq!((event.name.as_str(), event.duration), ("command.cancelled", Some(Duration::from_secs(5))));
+    assert_eq!((event.name.as_ref(), event.duration), ("command.cancelled", Some(Duration::from_secs(5))));
 }
 
 #[tokio::test]

@@ -814,12 +814,12 @@ async fn while_nobody_is_invited_by_mail_links_are_handed_on_and_other_mails_are
     assert!(letters.mails.lock().unwrap().is_empty());
     deployment.complete(bobs, PASSWORD).await.unwrap();
 
-    let invited = deployment.run(ada.clone(), invite("cyd", manual)).await.unwrap();
-    deployment.complete(told(&invited.activation), PASSWORD).await.unwrap();
+    let given = deployment.run(ada.clone(), invite("cyd", manual)).await.unwrap();
+    deployment.complete(told(&given.activation), PASSWORD).await.unwrap();
     let given = deployment.run(ada.clone(), give("bob")).await.unwrap();
     assert!(matches!(given.delivery, Delivery::Queued { .. }), "another password is no invitation");
-    let invited = deployment.run(Principal::System, invite("dan", mail)).await.unwrap();
-    assert!(matches!(invited.activation.delivery, Delivery::Queued { .. }), "nor is the setup's");
+    let given = deployment.run(Principal::System, invite("dan", mail)).await.unwrap();
+    assert!(matches!(given.activation.delivery, Delivery::Queued { .. }), "nor is the setup's");
 
     invites.store(true, Ordering::SeqCst);
     letters.mails.lock().unwrap().clear();
