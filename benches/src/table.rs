@@ -18,7 +18,8 @@ What the figures say, and what they do not:
   knows one kind of rule, which it has compiled to a byte for each command and tenant before anybody asks. Who needs policies
   needs such an engine; what is compared here is only the narrow question that each licensed call asks.
 - **Redis and the limiters in memory charge at once**; ours reserves, runs the call, and commits or gives back. The bare
-  handler over HTTP does none of what the column does: that is the comparison.
+  handler over HTTP does none of what the column does: that is the comparison. The column's audit events are made and handed to a
+  sink that keeps none; what keeping them costs is in [audit.md](audit.md).
 - `jsonwebtoken` verifies one signature over the same claims. Opening a license decrypts, verifies a path of certificates with
   two revocation lists, and reads the claims.
 - Spread is from where to where the middle half of the measurements lies. Clients, servers and databases share the cores.
