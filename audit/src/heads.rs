@@ -40,9 +40,9 @@ const MOST: usize = 4096;
 
 /// Where this process left the chains it wrote to. As long as nobody else writes to them, their heads need not be read.
 #[derive(Debug, Default)]
-pub(crate) struct Left(HashMap<String, Head>);
+pub(crate) struct Remembered(HashMap<String, Head>);
 
-impl Left {
+impl Remembered {
     /// The heads of all these scopes, if all are remembered.
     pub(crate) fn heads<'s>(&self, scopes: &BTreeSet<&'s str>) -> Option<Heads<'s>> {
         scopes.iter().map(|scope| Some((*scope, *self.0.get(*scope)?))).collect()

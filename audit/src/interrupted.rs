@@ -1,7 +1,7 @@
 use jiff::{SignedDuration, Timestamp};
 use store::OpenCall;
 
-use crate::heads::Left;
+use crate::heads::Remembered;
 use crate::recorder::trace;
 use crate::sql::{Repeats, append};
 use crate::{AuditError, AuditLog, Event, Metadata, Outcome, SafeValue};
@@ -24,7 +24,7 @@ impl AuditLog {
             }
             let events: Vec<_> = calls.into_iter().map(|call| interrupted(call, now).fitted()).collect();
             // Whose event is there by now, is closed without another one.
-            let there = append(&self.store, &mut Left::default(), &events, Repeats::Likely).await?;
+            let there = append(&self.store, &mut Remembered::default(), &events, Repeats::Likely).await?;
             for event in events.iter().filter(|event| !there.contains(&event.id.to_string())) {
                 trace(event);
                 recorded += 1;

@@ -6,7 +6,7 @@ use store::sqlx::{self, AnyConnection, AssertSqlSafe};
 use store::{Cause, Migration, OpenCall, Store, StoreError};
 
 use crate::chain::{COLUMNS, Head, Record, WIDTH, stored};
-use crate::heads::{self, Heads, Left};
+use crate::heads::{self, Heads, Remembered};
 use crate::{Event, Scope, Sink, SinkError};
 
 /// The tables of [`SqlSink`], [`AuditLog`](crate::AuditLog) and [`Consumer`](crate::Consumer).
@@ -136,22 +136,22 @@ const TABLES: Migration = Migration {
 #[derive(Debug)]
 pub struct SqlSink {
     store: Store,
-    left: Left,
+    remembered: Remembered,
 }
 
 impl SqlSink {
     /// Uses the tables of [`MIGRATIONS`].
     pub fn new(store: Store) -> Self {
-        Self { store, left: Left::default() }
+        Self { store, remembered: Remembered::default() }
     }
 }
 
 impl Sink for SqlSink {
     async fn write(&mut self, events: &[Event]) -> Result<(), SinkError> {
-        match append(&self.store, &mut self.left, events, Repeats::Unlikely).await {
+        match append(&self.store, &mut self.remembered, events, Repeats::Unlikely).await {
             // Most likely the key of an event that is there already.
             Err(StoreError::Database(sqlx::Error::Database(_))) => {
-                append(&self.store, &mut self.left, events, Repeats::Likely).await?;
+                append(&self.store, &mut self.remembered, events, Repeats::Likely).await?;
                 Ok(())
             }
             other => other.map(drop).map_err(SinkError::from),
@@ -170,7 +170,7 @@ pub(crate) enum Repeats {
 /// asked.
 pub(crate) async fn append(
     store: &Store,
-    left: &mut Left,
+    remembered: &mut Remembered,
     events: &[Event],
     repeats: Repeats,
 ) -> Result<HashSet<String>, StoreError> {
@@ -187,7 +187,7 @@ pub(crate) async fn append(
     let closed: Vec<_> = events.iter().filter(|event| event.closes_call).map(|event| event.id).collect();
     let scopes: Vec<_> = records.iter().map(|(scope, _)| scope.clone()).collect();
     let scopes = scopes.iter().map(Cow::as_ref).collect();
-    let mut known = (repeats == Repeats::Unlikely).then(|| left.heads(&scopes)).flatten();
+    let mut known = (repeats == Repeats::Unlikely).then(|| remembered.heads(&scopes)).flatten();
     loop {
         let (mut work, from) = match known.take() {
             Some(heads) => (store.begin().await?, heads),
@@ -204,7 +204,7 @@ pub(crate) async fn append(
             OpenCall::close(&mut work, &closed).await?;
             insert(&mut work, records, places).await?;
             work.commit(Cause::Upkeep).await?;
-            left.keep(&to);
+            remembered.keep(&to);
             return Ok(there);
         }
     }

@@ -57,6 +57,7 @@ macro_rules! metered_store_suite {
             the_platform_limit_stops_a_tenant_that_has_room
             a_call_in_platform_scope_counts_against_the_platform_only
             an_expired_reservation_frees_its_units
+            an_expired_reservation_of_the_platform_frees_its_units
             an_expired_reservation_whose_units_are_gone_cannot_be_committed
             an_expired_reservation_is_never_charged_in_part
             a_clock_that_steps_back_frees_nothing_and_charges_what_was_held

@@ -220,7 +220,7 @@ impl Guest {
         let mut stops = false;
         loop {
             tokio::select! {
-                // What is said on the connection comes first, and of what it says most nothing else is asked.
+                // What a client has sent comes before what would end its connection.
                 biased;
                 _ = &mut connection => break,
                 () = seat.asked_to_leave() => return,

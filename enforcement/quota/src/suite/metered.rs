@@ -286,6 +286,14 @@ pub async fn an_expired_reservation_frees_its_units(store: Store) {
     store.reserve(&[charge(1)], TTL, after_ttl()).await.unwrap().commit().await.unwrap();
 }
 
+pub async fn an_expired_reservation_of_the_platform_frees_its_units(store: Store) {
+    let alone = Charge { platform_limit: 1, tenant: None, ..charge(1) };
+    let _crashed = reserve(&store, &[alone]).await.unwrap();
+    assert_exhausted(reserve(&store, &[alone]).await);
+    store.reserve(&[alone], TTL, after_ttl()).await.unwrap().commit().await.unwrap();
+    assert_eq!(platform(&store).await, Usage { used: 1, reserved: 0 });
+}
+
 pub async fn an_expired_reservation_whose_units_are_gone_cannot_be_committed(store: Store) {
     let late = reserve(&store, &[charge(1)]).await.unwrap();
     store.reserve(&[charge(1)], TTL, after_ttl()).await.unwrap().commit().await.unwrap();
