@@ -225,3 +225,19 @@ async fn links_in_mails_let_whoever_signed_up_into_their_tenant_and_no_other() {
         }),
     );
 }
+
+/// What keeps passwords for people has to know whose one it is (WHATWG HTML, autofill: `username`).
+#[test]
+fn every_form_that_asks_for_a_password_says_whose_it_is() {
+    let mut asking = 0;
+    for page in fs::read_dir(root().join("server/console/templates/pages")).unwrap() {
+        let path = page.unwrap().path();
+        let html = fs::read_to_string(&path).unwrap();
+        let forms = html.split("<form").skip(1).map(|form| form.split("</form>").next().unwrap());
+        for form in forms.filter(|form| form.contains(r#"type="password""#)) {
+            assert!(form.contains(r#"autocomplete="username""#), "{}: {form}", path.display());
+            asking += 1;
+        }
+    }
+    assert_eq!(asking, 3, "signing in, setting a password, and changing it");
+}
