@@ -26,6 +26,7 @@ pub const TENANTS_ACT: Permission = Permission::new("tenants.act");
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What surrounds the call of this request.
 pub(crate) async fn cx(
@@ -51,7 +52,7 @@ pub(crate) async fn cx(
     if let Some(connected) = arrival.connected {
         cx = cx.with_peer(before_proxies(connected, &parts.headers, &api.proxies));
     }
-    let traceparent = parts.headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let traceparent = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
     if let Some(trace) = traceparent.and_then(TraceContext::parse) {
         cx = cx.with_trace(trace);
     }

@@ -13,7 +13,7 @@ use axum::{
     body::Bytes,
     http::{Request, StatusCode},
 };
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _, future::Either, stream::FuturesUnordered};
 use hyper::{
     body::{Body as _, Frame, Incoming, SizeHint},
     server::conn::http1,
@@ -217,17 +217,23 @@ impl Guest {
             .max_header_size(HEAD_BYTES)
             .max_buf_size(HEAD_BYTES);
         let mut connection = http.serve_connection(TokioIo::new(wire), service);
+        let left = seat.asked_to_leave().map(|()| End::Now);
+        let stopped = stopping.wait_for(|stop| *stop).map(|_| End::Soon);
+        // Each is asked when it has something to say, and not with every request.
+        let mut ends = FuturesUnordered::from_iter([Either::Left(left), Either::Right(stopped)]);
         let mut stops = false;
         loop {
             tokio::select! {
                 // What a client has sent comes before what would end its connection.
                 biased;
                 _ = &mut connection => break,
-                () = seat.asked_to_leave() => return,
-                _ = stopping.wait_for(|stop| *stop), if !stops => {
-                    stops = true;
-                    Pin::new(&mut connection).graceful_shutdown();
-                }
+                Some(end) = ends.next() => match end {
+                    End::Now => return,
+                    End::Soon => {
+                        stops = true;
+                        Pin::new(&mut connection).graceful_shutdown();
+                    }
+                },
             }
         }
         let parts = connection.into_parts();
@@ -240,6 +246,14 @@ impl Guest {
             linger(wire, seat).await;
         }
     }
+}
+
+/// What ends a connection from without.
+enum End {
+    /// Somebody else needs its room.
+    Now,
+    /// The server stops; what runs may finish.
+    Soon,
 }
 
 /// Lets a client finish what it was saying, so that it gets to read what it was answered.
