@@ -1,6 +1,10 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::{
+    cell::Cell,
+    ptr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, Guard, cache::Cache};
 use descriptors::{
     catalog::Catalog,
     coverage::CoveragePolicy,
@@ -15,6 +19,14 @@ use resolver::{Compiler, Described, Ground, Question, Verdict, decide};
 
 use crate::{Entitlements, Tables, coverage::described, gaps::Gaps, world::World};
 
+type Seen = Cache<Arc<ArcSwap<World>>, Arc<World>>;
+
+thread_local! {
+    /// The world this thread has seen last: to see whether there is a later one, it reads a pointer. A thread that is idle
+    /// holds on to an old one, of which most is shared with the present one, until it is asked again.
+    static SEEN: Cell<Option<Seen>> = const { Cell::new(None) };
+}
+
 /// Everything a decision is made from, as this process holds it.
 #[derive(Debug)]
 pub struct Deciding {
@@ -28,7 +40,7 @@ pub struct Deciding {
     license: RunningLicense,
     gaps: Gaps,
     /// Read by every call, without a lock.
-    world: ArcSwap<World>,
+    world: Arc<ArcSwap<World>>,
     /// Held by whoever makes the next world, with what the present one was compiled by.
     compiler: Mutex<Compiler>,
 }
@@ -55,8 +67,8 @@ impl Deciding {
             catalog: &catalog,
         };
         let mut compiler = compiler(&registry, &descriptions, ground);
-        let tables = Some(Arc::new(Tables::compile(&mut compiler, &entitlements)));
-        let world = ArcSwap::from_pointee(World { snapshot, version, entitlements, tables });
+        let tables = Some(Tables::compile(&mut compiler, &entitlements));
+        let world = Arc::new(ArcSwap::from_pointee(World { snapshot, version, entitlements, tables }));
         Self {
             gaps: Gaps::over(registry.len()),
             registry,
@@ -124,7 +136,7 @@ impl Deciding {
         let (version, snapshot) = present(&self.license);
         match &world.tables {
             Some(tables) if Arc::ptr_eq(&snapshot, &world.snapshot) => {
-                let tables = Arc::new(tables.with(&mut compiler, tenant, additions.as_deref()));
+                let tables = tables.with(&mut compiler, tenant, additions.as_deref());
                 self.world.store(Arc::new(World { snapshot, version, entitlements, tables: Some(tables) }));
                 drop(world);
                 compiler.sweep();
@@ -161,17 +173,23 @@ impl Deciding {
         Guard::from_inner(Arc::new(World { snapshot, version, entitlements, tables: None }))
     }
 
+    /// Looks at what a call that begins now sees.
+    pub(crate) fn see<R>(&self, look: impl FnOnce(&Arc<World>) -> R) -> R {
+        let seen = SEEN.take().filter(|seen| ptr::eq(seen.arc_swap(), Arc::as_ptr(&self.world)));
+        let mut seen = seen.unwrap_or_else(|| Cache::new(Arc::clone(&self.world)));
+        let world = seen.load();
+        let is_present = world.version == self.license.version();
+        let found = if is_present { look(world) } else { look(&self.world()) };
+        SEEN.set(Some(seen));
+        found
+    }
+
     /// Whether a tenant, or the platform, may run a command now: a lookup. What decided is told by [`Self::explain_for`].
     pub fn verdict(&self, command: CommandIndex, tenant: Option<TenantId>) -> Verdict {
-        let world = self.world.load();
-        if self.license.version() == world.version
-            && let Some(verdict) = world.verdict(command, tenant)
-        {
-            return verdict;
-        }
-        let world = self.world();
-        let resolve = || decide(&self.question(command, tenant, &world)).verdict;
-        world.verdict(command, tenant).unwrap_or_else(resolve)
+        self.see(|world| {
+            let resolve = || decide(&self.question(command, tenant, world)).verdict;
+            world.verdict(command, tenant).unwrap_or_else(resolve)
+        })
     }
 
     fn catch_up(&self, compiler: &mut Compiler) {
@@ -189,7 +207,7 @@ impl Deciding {
     ) {
         let ground = self.ground(&snapshot, &entitlements);
         *kept = compiler(&self.registry, &self.descriptions, ground);
-        let tables = Some(Arc::new(Tables::compile(kept, &entitlements)));
+        let tables = Some(Tables::compile(kept, &entitlements));
         self.world.store(Arc::new(World { snapshot, version, entitlements, tables }));
     }
 

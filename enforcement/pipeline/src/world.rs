@@ -57,8 +57,8 @@ impl Entitlements {
 /// The verdicts on every command for every tenant. Reading takes no lock and allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Tables {
-    everyone: Arc<Table>,
-    tenants: HashMap<TenantId, Arc<Table>, ByTail>,
+    everyone: Table,
+    tenants: HashMap<TenantId, Table, ByTail>,
 }
 
 impl Tables {
@@ -67,7 +67,7 @@ impl Tables {
         let tables = entitlements.additions.iter();
         let mut tenants = HashMap::with_capacity_and_hasher(entitlements.additions.len(), ByTail);
         tenants.extend(tables.map(|(tenant, additions)| (*tenant, compiler.table(additions))));
-        Self { everyone: Arc::clone(compiler.everyone()), tenants }
+        Self { everyone: compiler.everyone().clone(), tenants }
     }
 
     /// The same, but for one tenant.
@@ -93,7 +93,7 @@ pub(crate) struct World {
     pub(crate) version: u64,
     pub(crate) entitlements: Arc<Entitlements>,
     /// Absent while they are being compiled; the resolver answers for them then.
-    pub(crate) tables: Option<Arc<Tables>>,
+    pub(crate) tables: Option<Tables>,
 }
 
 impl World {
@@ -108,7 +108,8 @@ impl fmt::Debug for World {
     }
 }
 
-/// Hashes a tenant's id by its last eight bytes: they are random in ids of our making, and only such ids are in the map.
+/// Hashes a tenant's id by its last eight bytes: they are random in ids of our making, and only such ids are in the map. All
+/// but the first two bits are (RFC 9562, the variant), so those are turned to where a map does not look.
 #[derive(Clone, Copy, Debug)]
 struct ByTail;
 
@@ -126,7 +127,7 @@ struct Tail(u64);
 impl Hasher for Tail {
     fn write(&mut self, bytes: &[u8]) {
         if let Some(tail) = bytes.last_chunk() {
-            self.0 = u64::from_le_bytes(*tail);
+            self.0 = u64::from_le_bytes(*tail).rotate_left(24);
         }
     }
 

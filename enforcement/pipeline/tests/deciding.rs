@@ -151,6 +151,19 @@ async fn changes_are_seen_whole_and_at_once_under_callers() {
 }
 
 #[tokio::test]
+async fn two_deployments_in_one_thread_are_told_apart() {
+    let (open, closed) = (licensed(), licensed());
+    let (open_deciding, closed_deciding) = (open.deciding().await, closed.deciding().await);
+    closed_deciding.subscribe(closed.tenant(), Some(denying("**")));
+    let command = open_deciding.registry().index_of::<Carve>().unwrap();
+    for _ in 0..2 {
+        assert_eq!(open_deciding.verdict(command, Some(open.tenant())), Verdict::Allowed);
+        let denied = Verdict::Denied(Reason::CommandDenied);
+        assert_eq!(closed_deciding.verdict(command, Some(closed.tenant())), denied);
+    }
+}
+
+#[tokio::test]
 async fn warn_mode_keeps_count_of_what_deny_mode_would_have_refused() {
     let testkit = licensed().warning();
     let deciding = testkit.deciding().await;

@@ -48,11 +48,11 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// The verdict on every command for one tenant, or for all that share it. Immutable; reading takes no lock and
-/// allocates nothing. Which rule or key decided is not kept: [`decide`] tells it again for the few that are asked.
+/// The verdict on every command for one tenant, or for all that share it. Immutable, and cheap to clone; reading takes no
+/// lock and allocates nothing. Which rule or key decided is not kept: [`decide`] tells it again for the few that are asked.
 #[derive(Clone, Debug)]
 pub struct Table {
-    pages: Box<[Page]>,
+    pages: Arc<[Page]>,
 }
 
 /// Commands of one page. A page is the unit in which tables share what they have in common.
@@ -71,19 +71,20 @@ impl Table {
     }
 
     /// Whether this is that table, not only one that says the same.
-    fn same(&self, other: &Self) -> bool {
-        self.pages.len() == other.pages.len()
-            && self.pages.iter().zip(&other.pages).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pages, &other.pages)
     }
 }
 
 /// A table by the identity of its pages. Pages are made once for each content, so this is equality.
 #[derive(Debug)]
-struct Interned(Arc<Table>);
+struct Interned(Table);
 
 impl PartialEq for Interned {
     fn eq(&self, other: &Self) -> bool {
-        self.0.same(&other.0)
+        let (mine, theirs) = (&self.0.pages, &other.0.pages);
+        mine.len() == theirs.len()
+            && mine.iter().zip(&**theirs).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
     }
 }
 
@@ -91,7 +92,7 @@ impl Eq for Interned {}
 
 impl Hash for Interned {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for page in &self.0.pages {
+        for page in &*self.0.pages {
             Arc::as_ptr(page).addr().hash(state);
         }
     }
@@ -100,7 +101,7 @@ impl Hash for Interned {
 /// Compiles tables over one ground. Tenants whose additions come to the same share a table, and tables share pages.
 #[derive(Debug)]
 pub struct Compiler {
-    everyone: Arc<Table>,
+    everyone: Table,
     /// Commands that a deny rule can still refuse, by entitlement key.
     deniable: Vec<Keyed>,
     /// Commands that the license permits and the baseline does not hand on, by entitlement key.
@@ -157,7 +158,7 @@ impl Compiler {
         deniable.sort_unstable_by_key(|keyed| keyed.segments);
         grantable.sort_unstable_by_key(|keyed| keyed.segments);
         let mut compiler = Self {
-            everyone: Arc::new(Table { pages: Box::default() }),
+            everyone: Table { pages: Arc::default() },
             deniable,
             grantable,
             wanting: wanting.into_values().collect(),
@@ -175,12 +176,12 @@ impl Compiler {
     }
 
     /// The table of every tenant without additions.
-    pub const fn everyone(&self) -> &Arc<Table> {
+    pub const fn everyone(&self) -> &Table {
         &self.everyone
     }
 
     /// The table of a tenant with these additions.
-    pub fn table(&mut self, additions: &Grant) -> Arc<Table> {
+    pub fn table(&mut self, additions: &Grant) -> Table {
         let mut draft = Draft::of(&self.everyone);
         for wanting in self.wanting.iter().filter(|wanting| wanting.is_met_by(additions)) {
             for place in &wanting.places {
@@ -195,19 +196,19 @@ impl Compiler {
             let denied = Verdict::Denied(Reason::CommandDenied);
             matching(&self.deniable, rule, &mut |place| draft.write(place, denied));
         }
-        let Draft { changed, .. } = draft;
-        let mut pages = self.everyone.pages.clone();
-        for (page, changed) in pages.iter_mut().zip(changed) {
-            if let Some(changed) = changed {
-                *page = self.page(&changed);
-            }
-        }
+        let Draft { everyone, changed } = draft;
+        let common = everyone.pages.clone();
+        let pages = common.iter().zip(changed).map(|(common, changed)| match changed {
+            Some(changed) => self.page(&changed),
+            None => Arc::clone(common),
+        });
+        let pages = pages.collect();
         self.share(Table { pages })
     }
 
     /// Lets go of tables, and of pages, that nobody outside holds any more.
     pub fn sweep(&mut self) {
-        self.tables.retain(|table| Arc::strong_count(&table.0) > 1);
+        self.tables.retain(|table| Arc::strong_count(&table.0.pages) > 1);
         self.pages.retain(|page| Arc::strong_count(page) > 1);
     }
 
@@ -226,12 +227,12 @@ impl Compiler {
         page
     }
 
-    fn share(&mut self, table: Table) -> Arc<Table> {
-        let table = Interned(Arc::new(table));
+    fn share(&mut self, table: Table) -> Table {
+        let table = Interned(table);
         if let Some(known) = self.tables.get(&table) {
-            return Arc::clone(&known.0);
+            return known.0.clone();
         }
-        let shared = Arc::clone(&table.0);
+        let shared = table.0.clone();
         self.tables.insert(table);
         shared
     }

@@ -1,7 +1,5 @@
 //! What tables share, and what they let go of.
 
-use std::sync::Arc;
-
 use chancery_resolver::{Baseline, Compiler, Described, Ground, Verdict};
 use descriptors::{
     catalog::Catalog,
@@ -46,11 +44,11 @@ fn denying() -> Grant {
 fn pages_that_say_the_same_are_one_page_and_tables_that_say_the_same_are_one_table() {
     let mut compiler = compiler();
     assert_eq!(compiler.bytes(), PAGE + LIST, "everything is allowed, which one page says");
-    let everyone = Arc::clone(compiler.everyone());
-    assert!(Arc::ptr_eq(&compiler.table(&Grant::nothing()), &everyone), "these additions add nothing");
+    let everyone = compiler.everyone().clone();
+    assert!(compiler.table(&Grant::nothing()).is(&everyone), "these additions add nothing");
     let first = compiler.table(&denying());
     let second = compiler.table(&denying());
-    assert!(Arc::ptr_eq(&first, &second));
+    assert!(first.is(&second));
     assert_eq!(first.verdict(COMMANDS - 1), Verdict::Denied(Reason::CommandDenied));
     assert_eq!(compiler.bytes(), 3 * PAGE + 2 * LIST, "a whole page denied, and a part of one");
 }
@@ -62,7 +60,7 @@ fn what_nobody_holds_is_let_go_and_what_somebody_holds_is_kept() {
     let held = compiler.bytes();
     compiler.sweep();
     assert_eq!(compiler.bytes(), held);
-    assert!(Arc::ptr_eq(&compiler.table(&denying()), &table), "it is known still");
+    assert!(compiler.table(&denying()).is(&table), "it is known still");
     drop(table);
     compiler.sweep();
     assert_eq!(compiler.bytes(), PAGE + LIST, "everyone's is kept");

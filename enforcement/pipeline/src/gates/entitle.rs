@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use arc_swap::Guard;
-use kernel::{BoxProblem, Dispatch, Fault};
+use descriptors::descriptor::LicenseDescriptor;
+use kernel::{BoxProblem, Dispatch, Fault, Invocation};
 use resolver::{Verdict, entitle};
 
 use super::{Answer, pass};
@@ -9,6 +9,7 @@ use crate::{
     calls::{Counted, Covered, Entitled},
     deciding::Deciding,
     refusal,
+    world::World,
 };
 
 /// Deny before allow, against one snapshot that the call keeps to its end.
@@ -25,29 +26,33 @@ impl<S: Dispatch<Entitled>> Dispatch<Covered> for Entitle<S> {
 
 impl<S> Entitle<S> {
     fn entitle(&self, Covered { invocation, descriptor }: Covered) -> Result<Entitled, Fault<BoxProblem>> {
-        let (mut counted, mut told) = (None, "ALLOWED");
-        match descriptor {
-            Err(exemption) => told = exemption.as_str(),
-            Ok(descriptor) => {
-                let (command, tenant) = (invocation.command, invocation.cx.tenant());
-                let world = self.deciding.world();
-                let resolve = || entitle(&self.deciding.question(command, tenant, &world), descriptor);
-                match world.verdict(command, tenant).unwrap_or_else(|| resolve().verdict) {
-                    Verdict::Allowed if descriptor.quotas().is_empty() => {}
-                    Verdict::Allowed => {
-                        counted = Some(Counted { descriptor, world: Guard::into_inner(world) });
-                    }
-                    Verdict::Exempt(exemption) => told = exemption.as_str(),
-                    Verdict::Denied(reason) => {
-                        // The table keeps no more than the verdict; what decided is told again, for the audit.
-                        let because = resolve().because.to_string();
-                        let denial = self.deciding.denial(command, reason, because, &world.snapshot);
-                        return Err(refusal::denied(denial, &invocation.cx).into());
-                    }
-                }
-            }
-        }
+        let (counted, told) = match descriptor {
+            Err(exemption) => (None, exemption.as_str()),
+            Ok(descriptor) => self.deciding.see(|world| self.held(&invocation, descriptor, world))?,
+        };
         tracing::Span::current().record("chancery.decision", told);
         Ok(Entitled { invocation, counted })
+    }
+
+    /// What is to be counted, and what is told of the decision.
+    fn held(
+        &self,
+        invocation: &Invocation,
+        descriptor: &'static LicenseDescriptor,
+        world: &Arc<World>,
+    ) -> Result<(Option<Counted>, &'static str), Fault<BoxProblem>> {
+        let (command, tenant) = (invocation.command, invocation.cx.tenant());
+        let resolve = || entitle(&self.deciding.question(command, tenant, world), descriptor);
+        match world.verdict(command, tenant).unwrap_or_else(|| resolve().verdict) {
+            Verdict::Allowed if descriptor.quotas().is_empty() => Ok((None, "ALLOWED")),
+            Verdict::Allowed => Ok((Some(Counted { descriptor, world: Arc::clone(world) }), "ALLOWED")),
+            Verdict::Exempt(exemption) => Ok((None, exemption.as_str())),
+            Verdict::Denied(reason) => {
+                // The table keeps no more than the verdict; what decided is told again, for the audit.
+                let because = resolve().because.to_string();
+                let denial = self.deciding.denial(command, reason, because, &world.snapshot);
+                Err(refusal::denied(denial, &invocation.cx).into())
+            }
+        }
     }
 }
