@@ -44,4 +44,5 @@ use store::Migration;
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The tables of [`SqlQuota`], [`SqlCardinality`] and [`SqlOutcomes`].
-pub const MIGRATIONS: &[Migration] = &[metered::MIGRATION, outcome::MIGRATION, cardinality::MIGRATION];
+pub const MIGRATIONS: &[Migration] =
+    &[metered::MIGRATION, outcome::MIGRATION, cardinality::MIGRATION, metered::GRANTING];

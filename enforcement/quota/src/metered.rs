@@ -19,8 +19,8 @@ use crate::key::digest;
 use crate::{Answer, Projection, Window};
 
 pub use memory::MemoryQuota;
-pub(crate) use sql::MIGRATION;
 pub use sql::SqlQuota;
+pub(crate) use sql::{GRANTING, MIGRATION};
 
 /// Metered quotas, counted in two buckets: the platform's and the tenant's (semantics 5.1, 5.2).
 ///

@@ -21,7 +21,7 @@ use super::{
 use crate::key::{Tickets, deadline};
 use crate::{Answer, Projection, Window};
 
-pub(crate) use statements::MIGRATION;
+pub(crate) use statements::{GRANTING, MIGRATION};
 
 /// Metered quotas in the database, shared by all processes that use it.
 ///
@@ -259,9 +259,7 @@ impl Shared {
         };
         let answered = lane.lock().await.fetch_all(granting).await;
         match (self.store.engine(), answered) {
-            (Engine::Postgres, Ok(rows)) => {
-                rows.iter().try_fold(false, |_, row| Ok(row.try_get::<i64, _>(0)? == 1))
-            }
+            (Engine::Postgres, Ok(rows)) => rows.iter().try_fold(false, |_, row| Ok(row.try_get(0)?)),
             (Engine::Sqlite, Ok(_)) => Ok(true),
             (Engine::Sqlite, Err(error)) if is_refusal(&error) => Ok(false),
             (_, Err(error)) => Err(error.into()),

@@ -55,6 +55,45 @@ pub(crate) const MIGRATION: Migration = Migration {
     ",
 };
 
+/// What the trigger of [`MIGRATION`] does on SQLite. Row by row and by key, so that no plan depends on what the statistics
+/// happened to say when it was made: holds come and go, and a plan for none reads the index of all there ever were.
+pub(crate) const GRANTING: Migration = Migration {
+    version: 20_261_130_000_300,
+    name: "quota batches are granted by a function",
+    sql: "
+        -- postgres
+        CREATE FUNCTION quota_grant(accounts TEXT, holds TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+            DECLARE item RECORD;
+            BEGIN
+                FOR item IN SELECT value->>0 AS bucket, CAST(value->>1 AS BIGINT) AS used,
+                    CAST(value->>2 AS BIGINT) AS held, CAST(value->>3 AS BIGINT) AS need,
+                    CAST(value->>4 AS BIGINT) AS most
+                    FROM json_array_elements(CAST(accounts AS json)) ORDER BY 1
+                LOOP
+                    UPDATE quota_bucket b SET used = b.used + item.used, held = b.held + item.held
+                    WHERE b.bucket = item.bucket AND item.need <= item.most - b.used - b.held;
+                    IF NOT FOUND THEN RAISE SQLSTATE 'QG001'; END IF;
+                END LOOP;
+                INSERT INTO quota_hold (grp, bucket, units, expires_at)
+                    SELECT value->>0, value->>1, CAST(value->>2 AS BIGINT), CAST(value->>3 AS BIGINT)
+                    FROM json_array_elements(CAST(holds AS json)) WHERE CAST(value->>2 AS BIGINT) > 0;
+                FOR item IN SELECT value->>0 AS grp, value->>1 AS bucket, -CAST(value->>2 AS BIGINT) AS fewer
+                    FROM json_array_elements(CAST(holds AS json)) WHERE CAST(value->>2 AS BIGINT) < 0
+                LOOP
+                    DELETE FROM quota_hold h
+                    WHERE h.bucket = item.bucket AND h.grp = item.grp AND h.units = item.fewer;
+                    CONTINUE WHEN FOUND;
+                    UPDATE quota_hold h SET units = h.units - item.fewer
+                    WHERE h.bucket = item.bucket AND h.grp = item.grp;
+                    IF NOT FOUND THEN RAISE SQLSTATE 'QG001'; END IF;
+                END LOOP;
+                RETURN true;
+            EXCEPTION WHEN SQLSTATE 'QG001' OR check_violation THEN
+                RETURN false;
+            END $$;
+    ",
+};
+
 /// One statement in the words of each engine, which differ in how rows are read from JSON.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Statement {
@@ -143,59 +182,18 @@ pub(super) const STALE: &str = "SELECT DISTINCT bucket FROM quota_hold WHERE exp
 /// The hot path: a whole batch in one statement and one round trip, if everything in it can be granted.
 ///
 /// `$1` has rows of bucket, more used, more held, room needed, limit; `$2` of group, bucket, more or fewer units, expiry.
-/// On SQLite a trigger of [`MIGRATION`] does what one statement cannot, and refuses with [`REFUSAL`].
+/// On SQLite a trigger of [`MIGRATION`] does it, and refuses with [`REFUSAL`]; on PostgreSQL the function of [`GRANTING`].
 ///
-/// On PostgreSQL locks are taken as everywhere: buckets by key, then holds. `FOR UPDATE` reads the rows as they are once
-/// locked, and the updates go to those same rows, so nothing is decided by the older snapshot that the statement began
-/// with.
+/// There, locks are taken as everywhere: buckets by key, then holds. Whether there is room is decided on the row as it is
+/// once it is locked. That a hold is gone shows by its row, or by a check of a table. What is refused is undone.
 pub(super) const GRANT_ALL: Statement = Statement {
     sqlite: "INSERT INTO quota_batch (accounts, holds) VALUES ($1, $2)",
-    postgres: "WITH b AS MATERIALIZED (
-        SELECT value->>0 AS bucket, CAST(value->>1 AS BIGINT) AS used, CAST(value->>2 AS BIGINT) AS held,
-            CAST(value->>3 AS BIGINT) AS need, CAST(value->>4 AS BIGINT) AS most
-        FROM json_array_elements(CAST($1 AS json))
-            ), h AS MATERIALIZED (
-        SELECT value->>0 AS grp, value->>1 AS bucket, CAST(value->>2 AS BIGINT) AS units,
-            CAST(value->>3 AS BIGINT) AS expires_at
-        FROM json_array_elements(CAST($2 AS json))
-            ), locked AS MATERIALIZED (
-        SELECT b.need, b.most - q.used - q.held AS room FROM b JOIN quota_bucket q ON q.bucket = b.bucket
-        ORDER BY q.bucket FOR UPDATE OF q
-            ), room AS MATERIALIZED (
-        SELECT count(*) = (SELECT count(*) FROM b)
-            AND COALESCE(bool_and(need <= room), false) AS ok
-        FROM locked
-            ), found AS MATERIALIZED (
-        SELECT q.grp, q.bucket, q.units + h.units AS units
-        FROM h JOIN quota_hold q ON q.grp = h.grp AND q.bucket = h.bucket
-        WHERE h.units < 0 AND (SELECT ok FROM room) FOR UPDATE OF q
-            ), granted AS MATERIALIZED (
-        SELECT (SELECT ok FROM room) AND count(*) = (SELECT count(*) FROM h WHERE units < 0)
-            AND COALESCE(bool_and(units >= 0), true) AS ok
-        FROM found
-            ), written AS (
-        UPDATE quota_bucket q SET used = q.used + b.used, held = q.held + b.held
-        FROM b, granted WHERE granted.ok AND q.bucket = b.bucket
-            ), fewer AS (
-        UPDATE quota_hold q SET units = f.units
-        FROM found f, granted
-        WHERE granted.ok AND f.units > 0 AND q.grp = f.grp AND q.bucket = f.bucket
-            ), ended AS (
-        DELETE FROM quota_hold q USING found f, granted
-        WHERE granted.ok AND f.units = 0 AND q.grp = f.grp AND q.bucket = f.bucket
-            ), made AS (
-        INSERT INTO quota_hold (grp, bucket, units, expires_at)
-        SELECT h.grp, h.bucket, h.units, h.expires_at FROM h, granted WHERE granted.ok AND h.units > 0
-            )
-            SELECT CAST(CASE WHEN granted.ok THEN 1 ELSE 0 END AS BIGINT) FROM granted",
+    postgres: "SELECT quota_grant($1, $2)",
 };
 
 /// What the trigger says when it is not to be granted as a whole.
 pub(super) const REFUSAL: &str = "a batch cannot be granted as a whole";
 
 /// One plan does for all batches; making one takes longer than carrying it out. It is made when the tables are small, and
-/// kept while they grow: so it must look rows up by key, one by one, and neither read a table nor an index from end to end,
-/// as a merge or a hash join would for every batch. Without that its costs look so high that it would be compiled.
-pub(super) const BY_INDEX: &str =
-    "SET enable_seqscan = off; SET enable_mergejoin = off; SET enable_hashjoin = off;
-    SET jit = off; SET plan_cache_mode = force_generic_plan";
+/// kept while they grow: so it must not read a table from end to end, which is cheapest then.
+pub(super) const BY_INDEX: &str = "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
