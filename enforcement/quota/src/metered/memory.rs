@@ -217,16 +217,16 @@ impl Ledger {
 
     /// Ends what a reservation holds, charging it or not.
     fn vacate(&mut self, entry: usize, commit: bool) {
-        let reservation = &mut self.reservations[entry];
+        let Self { reservations, accounts, vacant, .. } = self;
+        let reservation = &mut reservations[entry];
         reservation.generation = None;
-        for (place, units) in reservation.holds.drain(..) {
-            let account = &mut self.accounts[place];
+        for &(place, units) in &reservation.holds {
+            let account = &mut accounts[place];
             account.reserved -= units;
-            if commit {
-                account.used += units;
-            }
+            account.used += if commit { units } else { 0 };
         }
-        self.vacant.push(entry);
+        reservation.holds.clear();
+        vacant.push(entry);
     }
 
     /// Ends every reservation whose time is over.
