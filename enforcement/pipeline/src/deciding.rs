@@ -23,7 +23,7 @@ type Seen = Cache<Arc<ArcSwap<World>>, Arc<World>>;
 
 thread_local! {
     /// The world this thread has seen last: to see whether there is a later one, it reads a pointer. A thread that is idle
-    /// holds on to an old one, of which most is shared with the present one, until it is asked again.
+    /// holds on to an old one until it is asked again. As long as the license has not changed, most of that is shared.
     static SEEN: Cell<Option<Seen>> = const { Cell::new(None) };
 }
 
