@@ -26,9 +26,9 @@ fn main() {
     );
     println!("afterwards (median).\n");
     println!("{:<38}{:>10}{:>10}{:>10}{:>12}", "", "median", "p99", "- bus", "audit task");
-    let figures = block_on(measure());
-    let bus = figures[Case::Bare as usize].calls.clone();
-    for (case, Figures { mut calls, mut audit }) in Case::ALL.into_iter().zip(figures) {
+    let measured = block_on(measure());
+    let bus = measured.iter().find(|(case, _)| *case == Case::Bare).expect("the bus").1.calls.clone();
+    for (case, Figures { mut calls, mut audit }) in measured {
         let mut more: Vec<_> = calls.iter().zip(&bus).map(|(call, bus)| call - bus).collect();
         let (added, audit) = (quantile(&mut more, 50), quantile(&mut audit, 50));
         let (median, p99) = (quantile(&mut calls, 50), quantile(&mut calls, 99));
@@ -51,7 +51,7 @@ struct Figures {
 }
 
 /// In turns, so that all cases meet the machine in the same moods.
-async fn measure() -> [Figures; Case::ALL.len()] {
+async fn measure() -> Vec<(Case, Figures)> {
     let mut measured = Vec::new();
     for case in Case::ALL {
         measured.push((Ready::make(case).await, Figures::default()));
@@ -75,8 +75,7 @@ async fn measure() -> [Figures; Case::ALL.len()] {
     for (ready, _) in &measured {
         ready.check((WARM_UP + TURNS) * CALLS as usize).await;
     }
-    let figures: Vec<_> = measured.into_iter().map(|(_, figures)| figures).collect();
-    figures.try_into().ok().expect("as many as there are cases")
+    Case::ALL.into_iter().zip(measured.into_iter().map(|(_, figures)| figures)).collect()
 }
 
 fn quantile(means: &mut [f64], percent: usize) -> f64 {

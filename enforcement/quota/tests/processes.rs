@@ -112,6 +112,27 @@ kit::on_both_engines! {
         }
     }
 
+    async fn processes_that_charge_for_many_tenants_at_once_wait_in_no_circle(url: &str) {
+        let mut asking = Vec::new();
+        for node in 0..3 {
+            let (_, quota) = process(url, node).await;
+            for tenant in (0..40).map(|n| format!("tenant-{n}")) {
+                let quota = quota.clone();
+                asking.push(tokio::spawn(async move {
+                    for _ in 0..10 {
+                        let share = TenantShare { id: &tenant, limit: 1_000 };
+                        let charge = Charge { tenant: Some(share), ..charge(10_000) };
+                        quota.reserve(&[charge], TTL, NOON).await?.commit().await?;
+                    }
+                    Ok::<_, QuotaError>(())
+                }));
+            }
+        }
+        for asked in asking {
+            asked.await.unwrap().unwrap();
+        }
+    }
+
     async fn what_was_charged_survives_a_restart(url: &str) {
         let (store, quota) = process(url, 1).await;
         spend(&quota, 2).await.unwrap();
