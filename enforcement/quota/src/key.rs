@@ -39,6 +39,11 @@ impl Tickets {
         Self { node, next: AtomicU64::new(0) }
     }
 
+    /// What all of them begin with: 32 hexadecimal digits.
+    pub(crate) fn node(&self) -> String {
+        self.node.simple().to_string()
+    }
+
     pub(crate) fn next(&self) -> String {
         format!("{}-{}", self.node.simple(), self.next.fetch_add(1, Ordering::Relaxed))
     }

@@ -7,6 +7,7 @@ mod sql;
 mod sync;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -302,11 +303,17 @@ impl Bucket {
 }
 
 /// What a call asks of one bucket.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Hold {
     bucket: Bucket,
     units: u64,
     limit: u64,
+}
+
+impl Hash for Hold {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bucket.key.hash(state);
+    }
 }
 
 impl Hold {

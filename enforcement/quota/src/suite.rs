@@ -42,6 +42,8 @@ macro_rules! metered_store_suite {
             sequential_callers_are_admitted_up_to_exactly_the_limit
             concurrent_callers_never_exceed_the_limit_and_reach_it
             concurrent_callers_over_several_quotas_do_not_block_each_other
+            calls_in_a_row_leave_all_other_room_to_whoever_comes_next
+            the_last_of_a_row_of_calls_expires_in_its_own_time
             a_weight_counts_as_that_many_units
             released_units_can_be_spent_again
             a_dropped_reservation_is_given_back

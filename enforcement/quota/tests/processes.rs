@@ -133,6 +133,31 @@ kit::on_both_engines! {
         }
     }
 
+    async fn callers_of_one_process_and_then_of_another_are_admitted_up_to_exactly_the_limit(url: &str) {
+        let (_, one) = process(url, 1).await;
+        let (_, other) = process(url, 2).await;
+        for _ in 0..5 {
+            spend(&one, 10).await.unwrap();
+        }
+        for _ in 0..5 {
+            spend(&other, 10).await.unwrap();
+        }
+        for process in [&one, &other] {
+            assert!(matches!(spend(process, 10).await, Err(QuotaError::Exhausted { used: 10, .. })));
+        }
+    }
+
+    async fn what_is_held_for_a_next_call_that_does_not_come_is_given_back(url: &str) {
+        let (_, calling) = process(url, 1).await;
+        for _ in 0..5 {
+            spend(&calling, 1_000).await.unwrap();
+        }
+        let (_, watching) = process(url, 2).await;
+        while used(&watching).await != (Usage { used: 5, reserved: 0 }) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn what_was_charged_survives_a_restart(url: &str) {
         let (store, quota) = process(url, 1).await;
         spend(&quota, 2).await.unwrap();
@@ -219,26 +244,27 @@ kit::on_both_engines! {
     }
 }
 
-/// What the sessions before this one have read of the indexes of holds, once all of them have ended.
-async fn blocks_read(url: &str) -> i64 {
+/// What the statistics say, once the sessions before this one have ended.
+async fn statistic(url: &str, query: &'static str) -> i64 {
     let store = Store::open(url, Options::default()).await.unwrap();
     let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
                   AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
     while sqlx::query_scalar::<_, i64>(others).fetch_one(store.reader()).await.unwrap() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let blocks = "SELECT CAST(sum(idx_blks_hit + idx_blks_read) AS BIGINT) FROM pg_statio_user_indexes
-                  WHERE relname = 'quota_hold'";
-    let blocks = sqlx::query_scalar(blocks).fetch_one(store.reader()).await.unwrap();
+    let statistic = sqlx::query_scalar(query).fetch_one(store.reader()).await.unwrap();
     store.close().await;
-    blocks
+    statistic
 }
 
 /// Plans are made from statistics, and these were made when nothing was held: a plan that then reads all holds is a hundred
 /// times slower, for as long as it is kept.
 #[test]
 fn holds_are_found_by_their_keys_whatever_the_statistics_say() {
-    const CALLS: i64 = 50;
+    const CALLS: u64 = 50;
+    const BLOCKS: &str =
+        "SELECT CAST(sum(idx_blks_hit + idx_blks_read) AS BIGINT) FROM pg_statio_user_indexes
+                          WHERE relname = 'quota_hold'";
     kit::run(async {
         let database = kit::Database::postgres().await;
         let (store, _) = process(database.url(), 1).await;
@@ -251,14 +277,34 @@ fn holds_are_found_by_their_keys_whatever_the_statistics_say() {
         )
         .await;
         store.close().await;
-        let before = blocks_read(database.url()).await;
+        let before = statistic(database.url(), BLOCKS).await;
         let (store, quota) = process(database.url(), 2).await;
-        for _ in 0..CALLS {
-            spend(&quota, 1_000).await.unwrap();
+        for n in 0..CALLS {
+            // Each under another limit, so that none can use the hold of the one before.
+            spend(&quota, 1_000 + n).await.unwrap();
         }
         drop(quota);
         store.close().await;
-        let blocks = (blocks_read(database.url()).await - before) / CALLS;
-        assert!(blocks < 60, "a call reads {blocks} blocks of the indexes of holds");
+        let blocks = (statistic(database.url(), BLOCKS).await - before) / CALLS.cast_signed();
+        assert!((1..60).contains(&blocks), "a call reads {blocks} blocks of the indexes of holds");
+    });
+}
+
+#[test]
+fn calls_in_a_row_write_a_hold_for_many_of_them() {
+    const CALLS: i64 = 200;
+    const HOLDS: &str =
+        "SELECT CAST(n_tup_ins AS BIGINT) FROM pg_stat_user_tables WHERE relname = 'quota_hold'";
+    kit::run(async {
+        let database = kit::Database::postgres().await;
+        let (store, quota) = process(database.url(), 1).await;
+        for _ in 0..CALLS {
+            spend(&quota, 1_000).await.unwrap();
+        }
+        assert_eq!(used(&quota).await, Usage { used: CALLS.unsigned_abs(), reserved: 0 });
+        drop(quota);
+        store.close().await;
+        let holds = statistic(database.url(), HOLDS).await;
+        assert!(holds < CALLS, "{holds} for {CALLS} calls in two buckets each");
     });
 }

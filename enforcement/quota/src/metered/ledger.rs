@@ -245,7 +245,8 @@ impl Sum {
 
     /// Group, bucket, more units, when they expire.
     pub(super) fn holds(&self) -> impl Iterator<Item = (&str, &str, i64, i64)> {
-        self.holds.iter().map(|((group, key), (units, expires_at))| (&**group, &**key, *units, *expires_at))
+        let changed = self.holds.iter().filter(|(_, (units, _))| *units != 0);
+        changed.map(|((group, key), (units, expires_at))| (&**group, &**key, *units, *expires_at))
     }
 
     fn account(&mut self, bucket: &Arc<str>) -> &mut Change {

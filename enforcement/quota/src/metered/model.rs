@@ -13,6 +13,8 @@ use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, decide, latest};
 use super::{Bucket, Hold, QuotaError, Settlement};
 use crate::Window;
 
+/// A group, and when its holds expire.
+type Share = (Arc<str>, i64);
 /// The group and the wish of each intent.
 type Batch = Vec<(Arc<str>, Want)>;
 type Rows = BTreeMap<(Arc<str>, Arc<str>), (u64, i64)>;
@@ -27,8 +29,7 @@ struct Database {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Call {
     Asking,
-    /// In this group.
-    Running(Arc<str>),
+    Running(Share),
     /// Acknowledged, denied, failed, or gone with its process.
     Over,
 }
@@ -40,6 +41,8 @@ struct World {
     database: Database,
     clock: i64,
     calls: [[Call; CALLS]; PROCESSES],
+    /// What each process holds for its next calls.
+    kept: [Vec<Share>; PROCESSES],
     /// Statements that a server has and that nobody waits for any more, with whose they are.
     late: Vec<(usize, Batch)>,
     batches: i64,
@@ -95,6 +98,7 @@ impl Scenario {
             database,
             clock: 0,
             calls: [const { [const { Call::Asking }; CALLS] }; PROCESSES],
+            kept: [const { Vec::new() }; PROCESSES],
             late: Vec::new(),
             batches: 0,
             acknowledged: 0,
@@ -117,16 +121,21 @@ impl Scenario {
                 if lucky || unlucky {
                     let ended = [
                         self.admit(world, process, ending),
+                        self.spend(world, process, 1, ending),
+                        self.spend(world, process, CALLS, ending),
                         self.settle(world, process, Settlement::Commit, ending),
                         self.settle(world, process, Settlement::Release, ending),
+                        self.give_back(world, process, ending),
                     ];
                     let ended = ended.into_iter().flatten();
                     next.extend(ended.map(|world| if lucky { world } else { misfortune(world) }));
                 }
             }
+            next.extend(take(world, process));
             if unlucky {
                 let mut killed = world.clone();
                 killed.calls[process] = [const { Call::Over }; CALLS];
+                killed.kept[process].clear();
                 next.push(misfortune(killed));
             }
         }
@@ -150,43 +159,84 @@ impl Scenario {
         }
         let holds = &self.holds[process];
         let group: Arc<str> = format!("{process}-{}", world.batches).into();
-        let want = Want::Reserve { expires_at: world.clock + TTL, now: world.clock };
+        let expires_at = expiry(world.clock);
+        let want = Want::Reserve { expires_at, now: world.clock };
         let intents: Vec<_> = asking.iter().map(|_| Intent { group: group.clone(), holds, want }).collect();
         let mut next = World { batches: world.batches + 1, ..world.clone() };
         let verdicts = next.transact(process, &intents, ending);
         for (call, verdict) in asking.into_iter().zip(verdicts) {
             next.calls[process][call] = match (verdict, ending) {
-                (Ok(()), Ending::Answered) => Call::Running(group.clone()),
+                (Ok(()), Ending::Answered) => Call::Running((group.clone(), expires_at)),
                 _ => Call::Over,
             };
         }
         Some(next)
     }
 
+    /// For the first calls of a batch other units are charged, if there is room for them, and what they hold is kept.
+    fn spend(&self, world: &World, process: usize, kept: usize, ending: Ending) -> Option<World> {
+        let (charging, shares) = self.ending(world, process, true)?;
+        let kept = shares.get(..kept)?;
+        let holds = &self.holds[process];
+        let group: Arc<str> = "".into();
+        let fresh = |want| Intent { group: group.clone(), holds, want };
+        let reserve = Want::Reserve { expires_at: expiry(world.clock), now: world.clock };
+        let others = kept.iter().flat_map(|_| [reserve, Want::Settle(Settlement::Commit)]).map(fresh);
+        let held = self.settling(process, &shares[kept.len()..], Settlement::Commit);
+        let intents: Vec<_> = others.chain(held).collect();
+        // Where there is too little room nothing happens, and what is held is charged instead.
+        world.database.grant_all(&Sum::of(&intents))?;
+        let mut next = world.clone();
+        next.transact(process, &intents, ending);
+        if ending == Ending::Answered {
+            next.acknowledged += charging.len() as u64;
+            next.kept[process].extend_from_slice(kept);
+        }
+        for call in charging {
+            next.calls[process][call] = Call::Over;
+        }
+        Some(next)
+    }
+
     fn settle(&self, world: &World, process: usize, settlement: Settlement, ending: Ending) -> Option<World> {
         let commits = settlement == Settlement::Commit;
-        let holds = &self.holds[process];
-        let settling: Vec<_> = (0..CALLS)
-            .filter(|&call| self.succeeds[process][call] == commits)
-            .filter_map(|call| match &world.calls[process][call] {
-                Call::Running(group) => Some((call, group.clone())),
-                Call::Asking | Call::Over => None,
-            })
-            .collect();
-        if settling.is_empty() {
-            return None;
-        }
-        let intents: Vec<_> = settling
-            .iter()
-            .map(|(_, group)| Intent { group: group.clone(), holds, want: Want::Settle(settlement) })
-            .collect();
+        let (settling, shares) = self.ending(world, process, commits)?;
         let mut next = world.clone();
-        let verdicts = next.transact(process, &intents, ending);
-        for ((call, _), verdict) in settling.into_iter().zip(verdicts) {
+        let verdicts = next.transact(process, &self.settling(process, &shares, settlement), ending);
+        for (call, verdict) in settling.into_iter().zip(verdicts) {
             next.acknowledged += u64::from(commits && verdict.is_ok() && ending == Ending::Answered);
             next.calls[process][call] = Call::Over;
         }
         Some(next)
+    }
+
+    /// Nobody came for what is kept, or somebody needs the room.
+    fn give_back(&self, world: &World, process: usize, ending: Ending) -> Option<World> {
+        let mut next = world.clone();
+        let shares = std::mem::take(&mut next.kept[process]);
+        if shares.is_empty() {
+            return None;
+        }
+        next.transact(process, &self.settling(process, &shares, Settlement::Release), ending);
+        Some(next)
+    }
+
+    /// The running calls that will end well, or badly, and what they hold.
+    fn ending(&self, world: &World, process: usize, well: bool) -> Option<(Vec<usize>, Vec<Share>)> {
+        let ending = (0..CALLS).filter(|&call| self.succeeds[process][call] == well);
+        let ending = ending.filter_map(|call| match &world.calls[process][call] {
+            Call::Running(share) => Some((call, share.clone())),
+            Call::Asking | Call::Over => None,
+        });
+        let (calls, shares): (Vec<_>, _) = ending.unzip();
+        (!calls.is_empty()).then_some((calls, shares))
+    }
+
+    fn settling(&self, process: usize, shares: &[Share], settlement: Settlement) -> Vec<Intent<'_>> {
+        let holds = &self.holds[process];
+        let intent =
+            |(group, _): &Share| Intent { group: group.clone(), holds, want: Want::Settle(settlement) };
+        shares.iter().map(intent).collect()
     }
 
     /// The server gets to a statement that nobody waits for.
@@ -221,7 +271,7 @@ impl Scenario {
 
     /// (b) and (e): once everything has expired, exactly what is not used can be had.
     fn check_at_rest(&self, mut world: World) {
-        let far = world.clock + TTL + 1;
+        let far = expiry(world.clock) + 1;
         let holds = &self.holds[0];
         let admitted = (0..=self.limit)
             .take_while(|n| {
@@ -245,6 +295,23 @@ impl Scenario {
     }
 }
 
+/// The first full second in which a reservation made now may expire. A second has two ticks.
+const fn expiry(now: i64) -> i64 {
+    let expires_at = now + TTL;
+    expires_at + expires_at % 2
+}
+
+/// A call is admitted by what an earlier one has left, which expires when its own reservation would.
+fn take(world: &World, process: usize) -> Option<World> {
+    let call = world.calls[process].iter().position(|call| *call == Call::Asking)?;
+    let share =
+        world.kept[process].last().filter(|(_, expires_at)| *expires_at == expiry(world.clock))?.clone();
+    let mut next = world.clone();
+    next.kept[process].pop();
+    next.calls[process][call] = Call::Running(share);
+    Some(next)
+}
+
 impl World {
     /// Charges are durable before they are answered. What a batch that nobody got an answer from has charged is in doubt.
     fn transact(
@@ -266,8 +333,10 @@ impl World {
         let verdicts = self.database.apply(intents);
         if intents.iter().any(|intent| intent.want == Want::Settle(Settlement::Commit)) {
             self.durable = self.database.clone();
-            let charged = verdicts.iter().filter(|verdict| verdict.is_ok()).count() as u64;
-            self.in_doubt += if ending == Ending::AnswerLost { charged } else { 0 };
+            let commits = intents.iter().map(|intent| intent.want == Want::Settle(Settlement::Commit));
+            let charged =
+                commits.zip(&verdicts).filter(|(commits, verdict)| *commits && verdict.is_ok()).count();
+            self.in_doubt += if ending == Ending::AnswerLost { charged as u64 } else { 0 };
         }
         verdicts
     }

@@ -1,5 +1,7 @@
+mod kept;
 mod statements;
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
+use self::kept::{Kept, Left, ROUND};
 use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, buckets, decide, latest};
 use super::queue::{Batch, Queue, Turn};
 use super::{
@@ -26,7 +29,8 @@ pub(crate) use statements::{GRANTING, MIGRATION};
 /// Metered quotas in the database, shared by all processes that use it.
 ///
 /// What the callers of one process want at the same time is done in one transaction for all of them, decided in order of
-/// arrival: see decision 9 for the protocol and why the laws hold.
+/// arrival; and what one call has held is passed on to the next that asks the same. See decision 9 for the protocol and
+/// why the laws hold.
 ///
 /// INVARIANT: holds of a bucket are made, judged and removed only under the lock of its `quota_bucket` row, whose `held`
 /// is their sum. So expired holds count until somebody who needs the room removes them, a late commit either finds all
@@ -43,6 +47,7 @@ struct Shared {
     relaxed: Mutex<Lane>,
     tickets: Tickets,
     queue: Arc<Queue<Admission, Settling>>,
+    kept: Kept,
 }
 
 /// What must be seen by all processes when it is answered, but need not survive the machine: whoever finds their hold
@@ -53,22 +58,55 @@ enum Admission {
 }
 
 struct Reserving {
-    holds: Vec<Hold>,
+    asked: Asked,
+    answer: oneshot::Sender<Result<Reservation, Denied>>,
+}
+
+/// What a call asks for.
+#[derive(Debug, Clone)]
+struct Asked {
+    holds: Arc<[Hold]>,
     expires_at: i64,
     now: i64,
-    answer: oneshot::Sender<Result<Reservation, QuotaError>>,
+}
+
+/// A call that waits to hear whether it is admitted.
+struct Asking {
+    /// How often something had been given back when it asked.
+    given_back: u64,
+    answered: oneshot::Receiver<Result<Reservation, Denied>>,
+}
+
+struct Denied {
+    error: QuotaError,
+    /// Where there was too little room, if that was it.
+    lacking: Option<Lacking>,
+}
+
+struct Lacking {
+    bucket: Arc<str>,
+    /// Whether other processes hold units of it.
+    held_elsewhere: bool,
 }
 
 struct Settling {
-    held: Arc<Group>,
+    share: Share,
     answer: oneshot::Sender<Result<(), QuotaError>>,
 }
 
 /// One reservation, as a part of what its group holds.
-struct Group {
+#[derive(Debug, Clone)]
+struct Share {
+    group: Arc<str>,
+    holds: Arc<[Hold]>,
+    /// A full second.
+    expires_at: i64,
+}
+
+/// The share of a running call.
+struct Running {
     shared: Arc<Shared>,
-    id: Arc<str>,
-    holds: Vec<Hold>,
+    share: Share,
 }
 
 impl SqlQuota {
@@ -78,7 +116,7 @@ impl SqlQuota {
         let lane = |durability| Mutex::new(store.lane(durability, statements::BY_INDEX));
         let (durable, relaxed) = (lane(Durability::Full), lane(Durability::Relaxed));
         let (tickets, queue) = (Tickets::new(node), Arc::new(Queue::new()));
-        Self { shared: Arc::new(Shared { store, durable, relaxed, tickets, queue }) }
+        Self { shared: Arc::new(Shared { store, durable, relaxed, tickets, queue, kept: Kept::default() }) }
     }
 
     /// Removes every reservation that is expired, and tells how many buckets held some. Whoever needs their units looks
@@ -110,15 +148,17 @@ impl MeteredStore for SqlQuota {
         ttl: Duration,
         now: Timestamp,
     ) -> Answer<'a, Result<Reservation, QuotaError>> {
-        let (answer, answered) = oneshot::channel();
-        let reserving = Reserving {
-            holds: Hold::all(charges),
+        let asked = Asked {
+            holds: Hold::all(charges).into(),
             expires_at: deadline(now, ttl),
             now: now.as_microsecond(),
-            answer,
         };
-        self.shared.carry_out(self.shared.queue.admit(Admission::Reserve(reserving)));
-        Answer::later(async move { answered.await.unwrap_or(Err(QuotaError::Silent)) })
+        let shared = Arc::clone(&self.shared);
+        if let Some(share) = shared.kept.take(&asked.holds, asked.expires_at) {
+            return Answer::now(Ok(Running::reservation(&shared, share)));
+        }
+        let asking = shared.ask(&asked);
+        Answer::later(async move { shared.insist(asked, asking).await })
     }
 
     fn projection<'a>(
@@ -128,6 +168,7 @@ impl MeteredStore for SqlQuota {
         now: Timestamp,
     ) -> Answer<'a, Result<Vec<Projection>, QuotaError>> {
         Answer::later(async move {
+            self.shared.give_back(None).await;
             let store = &self.shared.store;
             let mut projections = Vec::with_capacity(limits.len());
             for &limit in limits {
@@ -145,6 +186,7 @@ impl MeteredStore for SqlQuota {
 
     fn usage(&self, now: Timestamp) -> Answer<'_, Result<Vec<Recorded>, QuotaError>> {
         Answer::later(async move {
+            self.shared.give_back(None).await;
             let rows = sqlx::query(statements::USAGE_OF_ALL)
                 .bind(now.as_microsecond())
                 .fetch_all(self.shared.store.reader())
@@ -154,15 +196,15 @@ impl MeteredStore for SqlQuota {
     }
 }
 
-impl Settle for Group {
+impl Running {
+    fn reservation(shared: &Arc<Shared>, share: Share) -> Reservation {
+        Reservation::new(Arc::new(Self { shared: Arc::clone(shared), share }), 0)
+    }
+}
+
+impl Settle for Running {
     fn settle(self: Arc<Self>, _: u64, settlement: Settlement) -> Answer<'static, Result<(), QuotaError>> {
-        let shared = Arc::clone(&self.shared);
-        let (answer, answered) = oneshot::channel();
-        let settling = Settling { held: self, answer };
-        shared.carry_out(match settlement {
-            Settlement::Commit => shared.queue.charge(settling),
-            Settlement::Release => shared.queue.admit(Admission::Release(settling)),
-        });
+        let answered = self.shared.settle(self.share.clone(), settlement);
         Answer::later(async move { answered.await.unwrap_or(Err(QuotaError::Silent)) })
     }
 }
@@ -185,6 +227,72 @@ impl Shared {
         });
     }
 
+    fn ask(self: &Arc<Self>, asked: &Asked) -> Asking {
+        let given_back = self.kept.given_back();
+        let (answer, answered) = oneshot::channel();
+        let reserving = Reserving { asked: asked.clone(), answer };
+        self.carry_out(self.queue.admit(Admission::Reserve(reserving)));
+        Asking { given_back, answered }
+    }
+
+    /// Asks again where there is too little room for a call, as long as that may be for what is kept for others: in this
+    /// process, or in others, which give it back after a while unless a call has come for it.
+    async fn insist(self: Arc<Self>, asked: Asked, mut asking: Asking) -> Result<Reservation, QuotaError> {
+        /// Together longer than anything is kept.
+        const ROUNDS: u32 = 5;
+        let mut rounds = 0;
+        loop {
+            let Denied { error, lacking } = match asking.answered.await {
+                Ok(Ok(reservation)) => return Ok(reservation),
+                Ok(Err(denied)) => denied,
+                Err(_) => return Err(QuotaError::Silent),
+            };
+            let Some(Lacking { bucket, held_elsewhere }) = lacking else { return Err(error) };
+            self.give_back(Some(&bucket)).await;
+            if self.kept.given_back() == asking.given_back {
+                if !held_elsewhere || rounds == ROUNDS {
+                    return Err(error);
+                }
+                rounds += 1;
+                tokio::time::sleep(ROUND).await;
+            }
+            asking = self.ask(&asked);
+        }
+    }
+
+    fn settle(
+        self: &Arc<Self>,
+        share: Share,
+        settlement: Settlement,
+    ) -> oneshot::Receiver<Result<(), QuotaError>> {
+        let (answer, answered) = oneshot::channel();
+        let settling = Settling { share, answer };
+        self.carry_out(match settlement {
+            Settlement::Commit => self.queue.charge(settling),
+            Settlement::Release => self.queue.admit(Admission::Release(settling)),
+        });
+        answered
+    }
+
+    /// Gives back what is kept of a bucket, or all.
+    async fn give_back(self: &Arc<Self>, bucket: Option<&str>) {
+        for answered in self.kept.recall(bucket, |share| self.settle(share, Settlement::Release)) {
+            // What fails expires.
+            drop(answered.await);
+        }
+    }
+
+    /// Gives back what is kept and nobody came for, until nothing is kept.
+    async fn tend(self: Arc<Self>) {
+        let release = |share| drop(self.settle(share, Settlement::Release));
+        loop {
+            tokio::time::sleep(ROUND).await;
+            if !self.kept.release_overdue(release) {
+                return;
+            }
+        }
+    }
+
     async fn admit(self: &Arc<Self>, mut admissions: Vec<Admission>) {
         // Who does not wait any more is not admitted. Releases are carried out whether or not anybody waits.
         admissions.retain(|admission| match admission {
@@ -194,29 +302,91 @@ impl Shared {
         let batch = self.tickets.next();
         let intents: Vec<_> = admissions.iter().map(|admission| admission.intent(&batch)).collect();
         let outcome = self.in_time(self.apply(Durability::Relaxed, &intents)).await;
+        let verdicts = outcome.unwrap_or_else(|error| vec![Err(error); intents.len()]);
+        let lacking: Vec<_> =
+            intents.iter().zip(&verdicts).map(|(intent, verdict)| lacking(intent.holds, verdict)).collect();
+        let elsewhere = self.held_elsewhere(lacking.iter().flatten().map(|bucket| &**bucket).collect()).await;
         let groups: Vec<_> = intents.into_iter().map(|intent| intent.group).collect();
-        let verdicts = outcome.unwrap_or_else(|error| vec![Err(error); admissions.len()]);
-        for ((admission, group), verdict) in admissions.into_iter().zip(groups).zip(verdicts) {
+        let answers = admissions.into_iter().zip(groups).zip(verdicts.into_iter().zip(lacking));
+        for ((admission, group), (verdict, lacking)) in answers {
             match admission {
                 Admission::Release(settling) => drop(settling.answer.send(verdict)),
-                Admission::Reserve(reserving) => {
-                    let held = |()| Group { shared: Arc::clone(self), id: group, holds: reserving.holds };
-                    let reserved = verdict.map(held).map(|held| Reservation::new(Arc::new(held), 0));
+                Admission::Reserve(Reserving { asked: Asked { holds, expires_at, .. }, answer }) => {
+                    let share = Share { group, holds, expires_at: full_second(expires_at) };
+                    let reserved = verdict.map(|()| Running::reservation(self, share)).map_err(|error| {
+                        let lacking = lacking.map(|bucket| {
+                            let held_elsewhere = elsewhere.contains(&*bucket);
+                            Lacking { bucket, held_elsewhere }
+                        });
+                        Denied { error, lacking }
+                    });
                     // A reservation that finds its caller gone is dropped, and with that released.
-                    drop(reserving.answer.send(reserved));
+                    drop(answer.send(reserved));
                 }
             }
         }
     }
 
+    /// Of which buckets other processes hold units.
+    async fn held_elsewhere(&self, buckets: BTreeSet<&str>) -> HashSet<String> {
+        if buckets.is_empty() {
+            return HashSet::new();
+        }
+        let held = sqlx::query_scalar(statements::HELD_ELSEWHERE.on(self.store.engine()))
+            .bind(items(&buckets.iter().map(|key| (key,)).collect::<Vec<_>>()))
+            .bind(self.tickets.node())
+            .fetch_all(self.store.reader());
+        // Who cannot tell does not wait.
+        self.in_time(async { Ok(held.await?) }).await.unwrap_or_default().into_iter().collect()
+    }
+
     async fn charge(self: &Arc<Self>, charges: Vec<Settling>) {
-        let intents: Vec<_> = charges.iter().map(|charge| charge.intent(Settlement::Commit)).collect();
-        let outcome = self.in_time(self.apply(Durability::Full, &intents)).await;
-        drop(intents);
-        let verdicts = outcome.unwrap_or_else(|error| vec![Err(error); charges.len()]);
+        let wanted = self.kept.wanted(charges.iter().map(|charge| &charge.share));
+        let (verdicts, left) = match self.spend(&charges, &wanted).await {
+            Ok(true) => (vec![Ok(()); charges.len()], Left::Held),
+            Ok(false) => {
+                let intents: Vec<_> =
+                    charges.iter().map(|charge| charge.intent(Settlement::Commit)).collect();
+                let outcome = self.in_time(self.apply(Durability::Full, &intents)).await;
+                (outcome.unwrap_or_else(|error| vec![Err(error); charges.len()]), Left::NoRoom)
+            }
+            Err(error) => (vec![Err(error); charges.len()], Left::Nothing),
+        };
+        let done = charges.iter().zip(&wanted).zip(&verdicts).filter(|(_, verdict)| verdict.is_ok());
+        let tend =
+            self.kept.charged(done.map(|((charge, &wanted), _)| {
+                (charge.share.clone(), if wanted { left } else { Left::Nothing })
+            }));
+        if tend {
+            tokio::spawn(Arc::clone(self).tend());
+        }
         for (charge, verdict) in charges.into_iter().zip(verdicts) {
             drop(charge.answer.send(verdict));
         }
+    }
+
+    /// Charges a batch as a whole, if there is room for other units than those held by the `wanted` shares, which stay
+    /// held. Nothing is done if there is not, or if none is wanted.
+    async fn spend(&self, charges: &[Settling], wanted: &[bool]) -> Result<bool, QuotaError> {
+        if !wanted.contains(&true) {
+            return Ok(false);
+        }
+        // Reserved and charged at once, so this group is never seen.
+        let group: Arc<str> = "".into();
+        let intents: Vec<_> = charges
+            .iter()
+            .zip(wanted)
+            .flat_map(|(charge, wanted)| {
+                let Share { holds, expires_at, .. } = &charge.share;
+                let fresh = |want| Intent { group: Arc::clone(&group), holds, want };
+                let reserve = fresh(Want::Reserve { expires_at: *expires_at, now: *expires_at });
+                match wanted {
+                    true => vec![reserve, fresh(Want::Settle(Settlement::Commit))],
+                    false => vec![charge.intent(Settlement::Commit)],
+                }
+            })
+            .collect();
+        self.in_time(self.apply_all_or_none(Durability::Full, &intents)).await
     }
 
     /// A database that hangs must not hang everybody behind this batch.
@@ -355,11 +525,14 @@ impl Admission {
     fn intent(&self, batch: &str) -> Intent<'_> {
         match self {
             // Reservations of one batch that expire within the same second are one group: a row for each bucket.
-            Self::Reserve(Reserving { holds, expires_at, now, .. }) => Intent {
-                group: format!("{batch}-{}", expires_at.div_euclid(1_000_000)).into(),
-                holds,
-                want: Want::Reserve { expires_at: *expires_at, now: *now },
-            },
+            Self::Reserve(Reserving { asked: Asked { holds, expires_at, now }, .. }) => {
+                let expires_at = full_second(*expires_at);
+                Intent {
+                    group: format!("{batch}-{expires_at}").into(),
+                    holds,
+                    want: Want::Reserve { expires_at, now: *now },
+                }
+            }
             Self::Release(settling) => settling.intent(Settlement::Release),
         }
     }
@@ -367,8 +540,22 @@ impl Admission {
 
 impl Settling {
     fn intent(&self, settlement: Settlement) -> Intent<'_> {
-        Intent { group: Arc::clone(&self.held.id), holds: &self.held.holds, want: Want::Settle(settlement) }
+        let Share { group, holds, .. } = &self.share;
+        Intent { group: Arc::clone(group), holds, want: Want::Settle(settlement) }
     }
+}
+
+/// The bucket that has no room.
+fn lacking(holds: &[Hold], verdict: &Result<(), QuotaError>) -> Option<Arc<str>> {
+    let Err(QuotaError::Exhausted { quota, scope, resets_at, .. }) = verdict else { return None };
+    let named =
+        |bucket: &Bucket| (&bucket.quota, bucket.scope(), bucket.window.end) == (quota, *scope, *resets_at);
+    holds.iter().map(|hold| &hold.bucket).find(|bucket| named(bucket)).map(|bucket| Arc::clone(&bucket.key))
+}
+
+/// The first full second that is not before an instant, both in microseconds.
+const fn full_second(instant: i64) -> i64 {
+    instant.saturating_add(999_999).div_euclid(1_000_000).saturating_mul(1_000_000)
 }
 
 /// Locks the rows until the work ends.

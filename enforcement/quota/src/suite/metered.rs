@@ -132,6 +132,27 @@ pub async fn concurrent_callers_over_several_quotas_do_not_block_each_other(stor
     assert_eq!(acme(&store).await, Usage { used: 21, reserved: 0 });
 }
 
+pub async fn calls_in_a_row_leave_all_other_room_to_whoever_comes_next(store: Store) {
+    for _ in 0..5 {
+        spend(&store, &[charge(10)]).await.unwrap();
+    }
+    assert_eq!(acme(&store).await, Usage { used: 5, reserved: 0 });
+    spend(&store, &[charge(10)]).await.unwrap();
+    assert_exhausted(spend(&store, &[weighing(5, charge(10))]).await);
+    spend(&store, &[weighing(4, charge(10))]).await.unwrap();
+    assert_exhausted(spend(&store, &[charge(10)]).await);
+}
+
+pub async fn the_last_of_a_row_of_calls_expires_in_its_own_time(store: Store) {
+    for _ in 0..5 {
+        spend(&store, &[charge(6)]).await.unwrap();
+    }
+    let later = NOON + SignedDuration::from_secs(10);
+    let _crashed = store.reserve(&[charge(6)], TTL, later).await.unwrap();
+    assert_exhausted(store.reserve(&[charge(6)], TTL, after_ttl()).await);
+    store.reserve(&[charge(6)], TTL, later + TTL).await.unwrap().commit().await.unwrap();
+}
+
 pub async fn a_weight_counts_as_that_many_units(store: Store) {
     let heavy = weighing(4, charge(10));
     spend(&store, &[heavy]).await.unwrap();
@@ -330,9 +351,12 @@ pub async fn a_raised_limit_applies_at_once(store: Store) {
 }
 
 pub async fn a_lowered_limit_applies_at_once(store: Store) {
-    spend(&store, &[weighing(5, charge(9))]).await.unwrap();
+    for _ in 0..5 {
+        spend(&store, &[charge(9)]).await.unwrap();
+    }
     assert_exhausted(spend(&store, &[charge(3)]).await);
-    assert_eq!(acme(&store).await.used, 5);
+    assert_exhausted(spend(&store, &[charge(5)]).await);
+    assert_eq!(acme(&store).await, Usage { used: 5, reserved: 0 });
 }
 
 pub async fn a_new_window_starts_at_zero(store: Store) {

@@ -147,6 +147,12 @@ pub(super) const EXPIRED_HOLDS: Statement = of_items!(
     "JOIN quota_hold h ON h.bucket = item.value->>0 WHERE h.expires_at <= $2"
 );
 
+/// Holds of processes other than `$2`, whose groups begin with its id.
+pub(super) const HELD_ELSEWHERE: Statement = of_items!(
+    "SELECT DISTINCT h.bucket FROM",
+    "JOIN quota_hold h ON h.bucket = item.value->>0 WHERE substr(h.grp, 1, 32) <> $2"
+);
+
 pub(super) const WRITE_BUCKETS: Statement = of_items!(
     "UPDATE quota_bucket SET used = w.used, held = w.held FROM (
         SELECT item.value->>0 AS bucket, CAST(item.value->>1 AS BIGINT) AS used,
