@@ -107,7 +107,7 @@ impl Admits for Ours {
                 reserved.commit().await.expect("it is held");
                 true
             }
-            Err(QuotaError::Exhausted { .. }) => false,
+            Err(QuotaError::Exhausted(_)) => false,
             Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
         }
     }

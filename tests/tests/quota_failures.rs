@@ -136,7 +136,7 @@ async fn nothing_is_lost(quota: &SqlQuota, tally: &Tally) {
     let later = NOON + TTL + SignedDuration::from_secs(1);
     quota.reserve(&[charge(LIMIT - used)], TTL, later).await.unwrap().commit().await.unwrap();
     let more = quota.reserve(&[charge(1)], TTL, later).await;
-    assert!(matches!(more, Err(QuotaError::Exhausted { .. })));
+    assert!(matches!(more, Err(QuotaError::Exhausted(_))));
 }
 
 #[test]

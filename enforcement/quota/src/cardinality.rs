@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use store::StoreError;
 use store::sqlx::AnyConnection;
 
-use crate::{Answer, BoxFuture, Projection, QuotaError, Reservation, TenantShare};
+use crate::{Answer, BoxFuture, Projection, QuotaError, Reservation, TenantShare, Uncounted};
 
 pub(crate) use sql::MIGRATION;
 pub use sql::SqlCardinality;
@@ -118,7 +118,7 @@ impl Providers {
 
     fn find(&self, quota: &str) -> Result<&dyn CardinalityProvider, QuotaError> {
         let provider = self.0.get(quota).map(|provider| &**provider);
-        provider.ok_or_else(|| QuotaError::Uncounted { quota: quota.to_owned() })
+        provider.ok_or_else(|| Uncounted { quota: quota.to_owned() }.into())
     }
 }
 

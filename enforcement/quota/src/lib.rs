@@ -14,6 +14,7 @@
 
 mod answer;
 mod cardinality;
+mod error;
 mod key;
 mod metered;
 mod obligation;
@@ -27,9 +28,10 @@ pub use answer::Answer;
 pub use cardinality::{
     CardinalityProvider, CardinalityStore, Counted, Live, Place, Providers, SqlCardinality, Subject,
 };
+pub use error::{Exhausted, Full, QuotaError, Uncounted};
 pub use metered::{
-    Charge, Limit, MemoryQuota, MeteredStore, QuotaError, Recorded, Reservation, Scope, Settle, Settlement,
-    SqlQuota, TenantShare, Usage,
+    Charge, Limit, MemoryQuota, MeteredStore, Recorded, Reservation, Scope, Settle, Settlement, SqlQuota,
+    TenantShare, Usage,
 };
 pub use outcome::{
     Claim, ClaimGuard, ClaimRequest, LARGEST_OUTCOME, Lifetimes, MemoryOutcomes, OutcomeError, OutcomeStore,

@@ -13,11 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use store::{StoreError, sqlx};
 use tokio::runtime::Handle;
 
 use crate::key::digest;
-use crate::{Answer, Projection, Window};
+use crate::{Answer, Exhausted, Projection, QuotaError, Window};
 
 pub use memory::MemoryQuota;
 pub use sql::SqlQuota;
@@ -122,65 +121,6 @@ pub struct Recorded {
     pub usage: Usage,
 }
 
-/// Why a call was not admitted, or not charged.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum QuotaError {
-    /// A bucket has no room for the call.
-    #[error("quota `{quota}` of the {scope} is used up: {used} of {limit} until {resets_at}")]
-    Exhausted {
-        /// The quota key.
-        quota: String,
-        /// Whose bucket it was.
-        scope: Scope,
-        /// Its limit.
-        limit: u64,
-        /// Units that are used or reserved.
-        used: u64,
-        /// When the window ends and the count starts again.
-        resets_at: Timestamp,
-    },
-    /// There are as many things as there may be.
-    #[error("quota `{quota}` of the {scope} is full: {used} of {limit}")]
-    Full {
-        /// The quota key.
-        quota: String,
-        /// Whose quota it was.
-        scope: Scope,
-        /// Its limit.
-        limit: u64,
-        /// Things that exist or are being made.
-        used: u64,
-    },
-    /// Nothing in this build counts the things of this quota.
-    #[error("nothing in this build counts quota `{quota}`")]
-    Uncounted {
-        /// The quota key.
-        quota: String,
-    },
-    /// The reservation had expired and its units went to somebody else; nothing was charged.
-    #[error("the reservation has expired")]
-    Expired,
-    /// The store gave no answer. This denies. Whether something was charged, only the store knows.
-    #[error("the quota store failed")]
-    Store(#[source] Arc<StoreError>),
-    /// The process ends, or the store did not answer in time. This denies, like an error of the store.
-    #[error("the quota store did not answer")]
-    Silent,
-}
-
-impl From<StoreError> for QuotaError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
-}
-
-impl From<sqlx::Error> for QuotaError {
-    fn from(error: sqlx::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -224,6 +164,7 @@ pub trait Settle: Send + Sync {
 
 impl Reservation {
     /// For implementations of [`MeteredStore`]: units that `held` knows by `ticket`.
+    #[inline]
     pub fn new(held: Arc<dyn Settle>, ticket: u64) -> Self {
         Self { held: Some((held, ticket)) }
     }
@@ -234,15 +175,18 @@ impl Reservation {
     ///
     /// [`QuotaError::Expired`] when the units have meanwhile gone to somebody else. A reservation that has outlived its
     /// time unnoticed is still charged: that cannot exceed a limit.
+    #[inline]
     pub fn commit(self) -> Answer<'static, Result<(), QuotaError>> {
         self.settle(Settlement::Commit)
     }
 
     /// Gives the units back.
+    #[inline]
     pub fn release(self) -> Answer<'static, Result<(), QuotaError>> {
         self.settle(Settlement::Release)
     }
 
+    #[inline]
     fn settle(mut self, settlement: Settlement) -> Answer<'static, Result<(), QuotaError>> {
         match self.held.take() {
             Some((held, ticket)) => held.settle(ticket, settlement),
@@ -252,17 +196,25 @@ impl Reservation {
 }
 
 impl Drop for Reservation {
+    #[inline]
     fn drop(&mut self) {
-        let Some((held, ticket)) = self.held.take() else { return };
-        let Some(answer) = held.settle(ticket, Settlement::Release).pending() else { return };
-        // Nobody waits, so without a runtime to do that on, what went wrong stays unsaid; the units expire.
-        let Ok(runtime) = Handle::try_current() else { return };
-        runtime.spawn(async move {
-            if let Err(error) = answer.await {
-                tracing::warn!(%error, "a dropped reservation is left to expire");
-            }
-        });
+        if let Some((held, ticket)) = self.held.take() {
+            give_up(held, ticket);
+        }
     }
+}
+
+/// Releases what nobody has settled.
+#[cold]
+fn give_up(held: Arc<dyn Settle>, ticket: u64) {
+    let Some(answer) = held.settle(ticket, Settlement::Release).pending() else { return };
+    // Nobody waits, so without a runtime to do that on, what went wrong stays unsaid; the units expire.
+    let Ok(runtime) = Handle::try_current() else { return };
+    runtime.spawn(async move {
+        if let Err(error) = answer.await {
+            tracing::warn!(%error, "a dropped reservation is left to expire");
+        }
+    });
 }
 
 impl fmt::Debug for Reservation {
@@ -343,8 +295,8 @@ impl Hold {
         used.checked_add(self.units).is_some_and(|total| total <= self.limit)
     }
 
-    fn exhausted(&self, used: u64) -> QuotaError {
-        QuotaError::Exhausted {
+    fn exhausted(&self, used: u64) -> Exhausted {
+        Exhausted {
             quota: self.bucket.quota.clone(),
             scope: self.bucket.scope(),
             limit: self.limit,

@@ -102,7 +102,7 @@ async fn load(url: &str, quota: &str, limit: u64, node: u64) {
 
 async fn call_once(store: &SqlQuota, quota: &str, limit: u64, fails: bool) -> u8 {
     let settled = match store.reserve(&[charge(quota, 1, limit)], TTL, NOON).await {
-        Err(QuotaError::Exhausted { .. }) => {
+        Err(QuotaError::Exhausted(_)) => {
             // Not to flood the pipe.
             tokio::time::sleep(Duration::from_millis(5)).await;
             return b'd';
@@ -198,7 +198,7 @@ async fn look(url: &str, quota: &str, limit: u64, told: u64) -> Projection {
         rest.expect("what is not used can be had").commit().await.expect("it is held");
     }
     let more = store.reserve(&[charge(quota, 1, limit)], TTL, later).await;
-    assert!(matches!(more, Err(QuotaError::Exhausted { .. })), "{quota}: more than the limit");
+    assert!(matches!(more, Err(QuotaError::Exhausted(_))), "{quota}: more than the limit");
     found
 }
 

@@ -96,10 +96,11 @@ impl Unfunded {
     /// Waiting helps only where the window as a whole could fund the call.
     fn by(error: &QuotaError, weight: Option<NonZeroU64>) -> Self {
         let resets_at = match error {
-            QuotaError::Exhausted { limit, resets_at, .. } => {
-                weight.is_some_and(|units| units.get() <= *limit).then_some(*resets_at)
+            QuotaError::Exhausted(exhausted) => {
+                let fits = weight.is_some_and(|units| units.get() <= exhausted.limit);
+                fits.then_some(exhausted.resets_at)
             }
-            QuotaError::Full { .. } => None,
+            QuotaError::Full(_) => None,
             error => {
                 tracing::error!(error = error as &dyn std::error::Error, "failed to reserve quota");
                 None

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{CardinalityStore, Counted, Live, Place, Providers, Subject};
 use crate::key::{Tickets, deadline, digest};
-use crate::{Answer, Projection, QuotaError, Reservation, Scope, Settle, Settlement, Usage};
+use crate::{Answer, Full, Projection, QuotaError, Reservation, Scope, Settle, Settlement, Uncounted, Usage};
 
 pub(crate) const MIGRATION: Migration = Migration {
     version: 20_261_122_000_120,
@@ -94,11 +94,11 @@ impl CardinalityStore for SqlCardinality {
                 let (used, adds_up) = match self.shared.live(&mut work, ask, counted, now).await? {
                     Some((Live::Things(things), taken)) => (things.saturating_add(taken), true),
                     Some((Live::Level(level), _)) => (level, false),
-                    None => return Err(QuotaError::Uncounted { quota: ask.quota.to_owned() }),
+                    None => return Err(Uncounted { quota: ask.quota.to_owned() }.into()),
                 };
                 if used >= ask.limit {
                     let (quota, scope, limit) = (ask.quota.to_owned(), ask.scope, ask.limit);
-                    return Err(QuotaError::Full { quota, scope, limit, used });
+                    return Err(Full { quota, scope, limit, used }.into());
                 }
                 if adds_up {
                     take(&mut work, &ask.gate, &ticket, expires_at).await?;

@@ -65,7 +65,7 @@ impl Ledger {
             }
             let taken = self.taken(&hold.bucket.key);
             if !hold.fits(taken) {
-                return Err(hold.exhausted(taken));
+                return Err(hold.exhausted(taken).into());
             }
         }
         for hold in holds {

@@ -6,7 +6,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use jiff::Timestamp;
 
 use super::{
-    Charge, Limit, MOST, MeteredStore, QuotaError, Recorded, Reservation, Scope, Settle, Settlement, Usage,
+    Charge, Exhausted, Limit, MOST, MeteredStore, QuotaError, Recorded, Reservation, Scope, Settle,
+    Settlement, Usage,
 };
 use crate::key::deadline;
 use crate::{Answer, Projection, Window};
@@ -53,13 +54,24 @@ struct Account {
     reserved: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entry {
     /// Which reservation it is; none when it is vacant.
     generation: Option<u32>,
     expires_at: i64,
-    /// The account, and how many of its units.
-    holds: Vec<(usize, u64)>,
+    holds: Holds,
+}
+
+/// Accounts, and how many units of each.
+#[derive(Debug)]
+enum Holds {
+    /// What a call with one quota key needs no memory for.
+    Charge {
+        platform: usize,
+        own: Option<usize>,
+        units: u64,
+    },
+    Several(Vec<(usize, u64)>),
 }
 
 impl MemoryQuota {
@@ -82,7 +94,8 @@ impl MeteredStore for MemoryQuota {
         ttl: Duration,
         now: Timestamp,
     ) -> Answer<'a, Result<Reservation, QuotaError>> {
-        let ticket = self.books.ledger().reserve(charges, deadline(now, ttl), now.as_microsecond());
+        let (expires_at, now) = (deadline(now, ttl), now.as_microsecond());
+        let ticket = self.books.ledger().reserve(charges, expires_at, now);
         Answer::now(ticket.map(|ticket| Reservation::new(Arc::clone(&self.books) as _, ticket)))
     }
 
@@ -139,46 +152,80 @@ impl Default for Ledger {
 
 impl Ledger {
     fn reserve(&mut self, charges: &[Charge<'_>], expires_at: i64, now: i64) -> Result<u64, QuotaError> {
-        let entry = self.vacant.pop().unwrap_or_else(|| {
-            self.reservations.push(Entry::default());
-            self.reservations.len() - 1
-        });
-        let held = self.hold_all(entry, charges, now);
-        if let Err(exhausted) = held {
-            self.vacate(entry, false);
-            return Err(exhausted);
-        }
+        let holds = match charges {
+            [charge] => self.hold_one(charge, now)?,
+            _ => self.hold_all(charges, now)?,
+        };
         self.generation = self.generation.wrapping_add(1);
         self.soonest = self.soonest.min(expires_at);
-        let reservation = &mut self.reservations[entry];
-        reservation.generation = Some(self.generation);
-        reservation.expires_at = expires_at;
+        let reservation = Entry { generation: Some(self.generation), expires_at, holds };
+        let entry = match self.vacant.pop() {
+            Some(entry) => {
+                self.reservations[entry] = reservation;
+                entry
+            }
+            None => {
+                self.reservations.push(reservation);
+                self.reservations.len() - 1
+            }
+        };
         Ok(entry as u64 | u64::from(self.generation) << 32)
     }
 
-    fn hold_all(&mut self, entry: usize, charges: &[Charge<'_>], now: i64) -> Result<(), QuotaError> {
-        if let [charge] = charges {
-            let (platform, own) = self.route(charge);
-            self.hold(entry, platform, charge, Scope::Platform, charge.platform_limit, now)?;
-            let Some((place, share)) = own.zip(charge.tenant) else { return Ok(()) };
-            return self.hold(entry, place, charge, Scope::Tenant, share.limit, now);
+    fn hold_one(&mut self, charge: &Charge<'_>, now: i64) -> Result<Holds, QuotaError> {
+        let (platform, own) = self.route(charge);
+        let units = charge.units.get();
+        self.find_room(platform, charge, Scope::Platform, charge.platform_limit, now)?;
+        if let Some((own, share)) = own.zip(charge.tenant) {
+            self.find_room(own, charge, Scope::Tenant, share.limit, now)?;
+            self.accounts[own].reserved += units;
         }
-        for charge in charges {
-            let (place, _) = self.route(charge);
-            self.hold(entry, place, charge, Scope::Platform, charge.platform_limit, now)?;
-        }
-        for charge in charges {
-            let (_, own) = self.route(charge);
-            if let Some((place, share)) = own.zip(charge.tenant) {
-                self.hold(entry, place, charge, Scope::Tenant, share.limit, now)?;
+        self.accounts[platform].reserved += units;
+        Ok(Holds::Charge { platform, own, units })
+    }
+
+    fn hold_all(&mut self, charges: &[Charge<'_>], now: i64) -> Result<Holds, QuotaError> {
+        let mut holds = Vec::with_capacity(2 * charges.len());
+        let all = charges.iter().try_for_each(|charge| {
+            let (platform, _) = self.route(charge);
+            self.hold(&mut holds, platform, charge, Scope::Platform, charge.platform_limit, now)
+        });
+        let all = all.and_then(|()| {
+            charges.iter().try_for_each(|charge| {
+                let (_, own) = self.route(charge);
+                let Some((own, share)) = own.zip(charge.tenant) else { return Ok(()) };
+                self.hold(&mut holds, own, charge, Scope::Tenant, share.limit, now)
+            })
+        });
+        let holds = Holds::Several(holds);
+        match all {
+            Ok(()) => Ok(holds),
+            Err(exhausted) => {
+                holds.end(&mut self.accounts, false);
+                Err(exhausted)
             }
         }
-        Ok(())
     }
 
     fn hold(
         &mut self,
-        entry: usize,
+        holds: &mut Vec<(usize, u64)>,
+        place: usize,
+        charge: &Charge<'_>,
+        scope: Scope,
+        limit: u64,
+        now: i64,
+    ) -> Result<(), QuotaError> {
+        self.find_room(place, charge, scope, limit, now)?;
+        let units = charge.units.get();
+        self.accounts[place].reserved += units;
+        holds.push((place, units));
+        Ok(())
+    }
+
+    #[inline]
+    fn find_room(
+        &mut self,
         place: usize,
         charge: &Charge<'_>,
         scope: Scope,
@@ -186,22 +233,29 @@ impl Ledger {
         now: i64,
     ) -> Result<(), QuotaError> {
         let (units, limit) = (charge.units.get(), limit.min(MOST));
-        if !self.accounts[place].has_room(units, limit) {
-            self.expire(now);
+        if self.accounts[place].has_room(units, limit) {
+            return Ok(());
         }
-        let account = &mut self.accounts[place];
-        if !account.has_room(units, limit) {
-            return Err(QuotaError::Exhausted {
-                quota: charge.quota.to_owned(),
-                scope,
-                limit,
-                used: account.used + account.reserved,
-                resets_at: charge.window.end,
-            });
+        self.make_room(place, charge, scope, limit, now)
+    }
+
+    /// What is left to do where there is no room: end what has expired, or say so.
+    #[cold]
+    fn make_room(
+        &mut self,
+        place: usize,
+        charge: &Charge<'_>,
+        scope: Scope,
+        limit: u64,
+        now: i64,
+    ) -> Result<(), QuotaError> {
+        self.expire(now);
+        let account = &self.accounts[place];
+        if account.has_room(charge.units.get(), limit) {
+            return Ok(());
         }
-        account.reserved += units;
-        self.reservations[entry].holds.push((place, units));
-        Ok(())
+        let (quota, used) = (charge.quota.to_owned(), account.used + account.reserved);
+        Err(Exhausted { quota, scope, limit, used, resets_at: charge.window.end }.into())
     }
 
     fn settle(&mut self, ticket: u64, settlement: Settlement) -> Result<(), QuotaError> {
@@ -217,16 +271,10 @@ impl Ledger {
 
     /// Ends what a reservation holds, charging it or not.
     fn vacate(&mut self, entry: usize, commit: bool) {
-        let Self { reservations, accounts, vacant, .. } = self;
-        let reservation = &mut reservations[entry];
+        let reservation = &mut self.reservations[entry];
         reservation.generation = None;
-        for &(place, units) in &reservation.holds {
-            let account = &mut accounts[place];
-            account.reserved -= units;
-            account.used += if commit { units } else { 0 };
-        }
-        reservation.holds.clear();
-        vacant.push(entry);
+        reservation.holds.end(&mut self.accounts, commit);
+        self.vacant.push(entry);
     }
 
     /// Ends every reservation whose time is over.
@@ -254,9 +302,8 @@ impl Ledger {
             .reservations
             .iter()
             .filter(|reservation| reservation.generation.is_some() && !reservation.is_live(now))
-            .flat_map(|reservation| &reservation.holds)
-            .filter(|(held, _)| *held == place);
-        let expired: u64 = expired.map(|(_, units)| units).sum();
+            .map(|reservation| reservation.holds.of(place));
+        let expired: u64 = expired.sum();
         Usage { used, reserved: reserved - expired }
     }
 
@@ -311,7 +358,40 @@ impl Route {
     }
 }
 
+impl Holds {
+    #[inline]
+    fn end(&self, accounts: &mut [Account], commit: bool) {
+        match *self {
+            Self::Charge { platform, own, units } => {
+                accounts[platform].end(units, commit);
+                if let Some(own) = own {
+                    accounts[own].end(units, commit);
+                }
+            }
+            Self::Several(ref holds) => {
+                holds.iter().for_each(|&(place, units)| accounts[place].end(units, commit));
+            }
+        }
+    }
+
+    /// Units of one account.
+    fn of(&self, place: usize) -> u64 {
+        match *self {
+            Self::Charge { platform, own, units } if platform == place || own == Some(place) => units,
+            Self::Charge { .. } => 0,
+            Self::Several(ref holds) => {
+                holds.iter().filter(|(held, _)| *held == place).map(|(_, units)| units).sum()
+            }
+        }
+    }
+}
+
 impl Account {
+    fn end(&mut self, units: u64, commit: bool) {
+        self.reserved -= units;
+        self.used += if commit { units } else { 0 };
+    }
+
     fn has_room(&self, units: u64, limit: u64) -> bool {
         let total = self.used.checked_add(self.reserved).and_then(|taken| taken.checked_add(units));
         total.is_some_and(|total| total <= limit)

@@ -19,7 +19,8 @@ use self::kept::{Kept, Left, ROUND};
 use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, buckets, decide, latest};
 use super::queue::{Batch, Queue, Turn};
 use super::{
-    Bucket, Charge, Hold, Limit, MeteredStore, QuotaError, Recorded, Reservation, Settle, Settlement, Usage,
+    Bucket, Charge, Exhausted, Hold, Limit, MeteredStore, QuotaError, Recorded, Reservation, Settle,
+    Settlement, Usage,
 };
 use crate::key::{Tickets, deadline};
 use crate::{Answer, Projection, Window};
@@ -547,7 +548,8 @@ impl Settling {
 
 /// The bucket that has no room.
 fn lacking(holds: &[Hold], verdict: &Result<(), QuotaError>) -> Option<Arc<str>> {
-    let Err(QuotaError::Exhausted { quota, scope, resets_at, .. }) = verdict else { return None };
+    let Err(QuotaError::Exhausted(exhausted)) = verdict else { return None };
+    let Exhausted { quota, scope, resets_at, .. } = &**exhausted;
     let named =
         |bucket: &Bucket| (&bucket.quota, bucket.scope(), bucket.window.end) == (quota, *scope, *resets_at);
     holds.iter().map(|hold| &hold.bucket).find(|bucket| named(bucket)).map(|bucket| Arc::clone(&bucket.key))

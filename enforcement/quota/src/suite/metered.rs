@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::eventually;
 use crate::{
-    Charge, Limit, MeteredStore, Projection, QuotaError, Recorded, Reservation, Scope, TenantShare, Usage,
-    Window,
+    Charge, Exhausted, Limit, MeteredStore, Projection, QuotaError, Recorded, Reservation, Scope,
+    TenantShare, Usage, Window,
 };
 
 type Store = Arc<dyn MeteredStore>;
@@ -75,7 +75,7 @@ async fn platform(store: &Store) -> Usage {
 }
 
 fn assert_exhausted<T>(outcome: Result<T, QuotaError>) {
-    assert!(matches!(outcome, Err(QuotaError::Exhausted { .. })), "{:?}", outcome.err());
+    assert!(matches!(outcome, Err(QuotaError::Exhausted(_))), "{:?}", outcome.err());
 }
 
 pub async fn sequential_callers_are_admitted_up_to_exactly_the_limit(store: Store) {
@@ -219,7 +219,8 @@ pub async fn a_denial_names_the_bucket_and_when_it_resets(store: Store) {
     spend(&store, &[charge(3)]).await.unwrap();
     let _running = reserve(&store, &[charge(3)]).await.unwrap();
     let denied = reserve(&store, &[weighing(2, charge(3))]).await.unwrap_err();
-    let QuotaError::Exhausted { quota, scope, limit, used, resets_at } = denied else { panic!("{denied}") };
+    let QuotaError::Exhausted(denied) = denied else { panic!("{denied}") };
+    let Exhausted { quota, scope, limit, used, resets_at } = *denied;
     assert_eq!((quota.as_str(), scope, limit, used), ("messages.sent", Scope::Tenant, 3, 2));
     assert_eq!(resets_at, window(0).end);
 }
@@ -286,7 +287,7 @@ pub async fn the_platform_limit_stops_a_tenant_that_has_room(store: Store) {
     spend(&store, &[capped("globex")]).await.unwrap();
     let denied = spend(&store, &[capped("acme")]).await.unwrap_err();
     assert!(
-        matches!(denied, QuotaError::Exhausted { scope: Scope::Platform, limit: 2, used: 2, .. }),
+        matches!(&denied, QuotaError::Exhausted(of) if (of.scope, of.limit, of.used) == (Scope::Platform, 2, 2)),
         "{denied}"
     );
     assert_eq!(acme(&store).await.used, 1);
