@@ -21,7 +21,7 @@ pub struct MemoryQuota {
 #[derive(Debug, Default)]
 struct Books(Mutex<Ledger>);
 
-/// Accounts and reservations keep their places, so that a call in a steady state allocates nothing.
+/// Accounts and reservations keep their places, so that a call with one quota key allocates nothing in a steady state.
 #[derive(Debug)]
 struct Ledger {
     hasher: DefaultHashBuilder,
@@ -159,15 +159,12 @@ impl Ledger {
         self.generation = self.generation.wrapping_add(1);
         self.soonest = self.soonest.min(expires_at);
         let reservation = Entry { generation: Some(self.generation), expires_at, holds };
-        let entry = match self.vacant.pop() {
-            Some(entry) => {
-                self.reservations[entry] = reservation;
-                entry
-            }
-            None => {
-                self.reservations.push(reservation);
-                self.reservations.len() - 1
-            }
+        let entry = if let Some(entry) = self.vacant.pop() {
+            self.reservations[entry] = reservation;
+            entry
+        } else {
+            self.reservations.push(reservation);
+            self.reservations.len() - 1
         };
         Ok(entry as u64 | u64::from(self.generation) << 32)
     }
@@ -369,7 +366,9 @@ impl Holds {
                 }
             }
             Self::Several(ref holds) => {
-                holds.iter().for_each(|&(place, units)| accounts[place].end(units, commit));
+                for &(place, units) in holds {
+                    accounts[place].end(units, commit);
+                }
             }
         }
     }
