@@ -151,6 +151,7 @@ pub(crate) async fn serve(
     tasks.shutdown().await;
     assembly.license.remember(assembly.ambient.now()).await;
     keep(&assembly.gap_log).await;
+    assembly.metered.give_back().await;
     recording.abort();
     assembly.recorder.close().await;
     // With what was just written.

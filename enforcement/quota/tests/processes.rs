@@ -157,9 +157,23 @@ kit::on_both_engines! {
             spend(&calling, 1_000).await.unwrap();
         }
         let (_, watching) = process(url, 2).await;
-        while used(&watching).await != (Usage { used: 5, reserved: 0 }) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let given_back = async {
+            while used(&watching).await != (Usage { used: 5, reserved: 0 }) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), given_back).await.unwrap();
+    }
+
+    async fn a_process_that_ends_gives_back_what_it_holds_for_next_calls(url: &str) {
+        let (store, ending) = process(url, 1).await;
+        for _ in 0..5 {
+            spend(&ending, 1_000).await.unwrap();
         }
+        ending.give_back().await;
+        store.close().await;
+        let (_, watching) = process(url, 2).await;
+        assert_eq!(used(&watching).await, Usage { used: 5, reserved: 0 });
     }
 
     async fn what_was_charged_survives_a_restart(url: &str) {

@@ -120,6 +120,11 @@ impl SqlQuota {
         Self { shared: Arc::new(Shared { store, durable, relaxed, tickets, queue, kept: Kept::default() }) }
     }
 
+    /// Gives back what is held for next calls, as a process should that ends: else it expires.
+    pub async fn give_back(&self) {
+        self.shared.give_back(None).await;
+    }
+
     /// Removes every reservation that is expired, and tells how many buckets held some. Whoever needs their units looks
     /// after itself; this is for buckets nobody asks about again, from time to time.
     pub async fn forget_expired(&self, now: Timestamp) -> Result<u64, QuotaError> {

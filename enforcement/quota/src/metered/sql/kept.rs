@@ -62,7 +62,8 @@ impl Kept {
             .collect()
     }
 
-    /// Notes charges, and what of them is still held. Whoever is told so must [`release_overdue`](Self::release_overdue) from time to time.
+    /// Notes charges, and what of them is still held. Whoever is told so must
+    /// [`release_overdue`](Self::release_overdue) from time to time.
     #[must_use]
     pub(super) fn charged(&self, shares: impl Iterator<Item = (Share, Left)>) -> bool {
         let (mut state, now) = (self.state(), Instant::now());
