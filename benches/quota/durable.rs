@@ -8,7 +8,7 @@ use std::{
 use chancery_benches::{Figure, Goal};
 use kit::{Cluster, Database};
 
-use crate::{clock, on, open, peers, runtime, spend};
+use crate::{AMPLE, charge, clock, on, open, peers, runtime, spend};
 
 const SECONDS: u64 = 3;
 pub(crate) const CALLERS: [usize; 5] = [1, 8, 64, 256, 1_024];
@@ -108,7 +108,7 @@ fn ours(url: &str, tenants: usize, callers: usize) -> Rate {
                     while !over.load(Ordering::Relaxed) {
                         tenant = (tenant + 7) % tenants;
                         let start = clock();
-                        spend(&quota, &format!("tenant-{tenant}")).await;
+                        spend(&quota, charge(&format!("tenant-{tenant}"), AMPLE)).await;
                         taken.push(start.elapsed());
                     }
                     taken

@@ -15,7 +15,12 @@ mod machine;
 mod memory;
 mod peers;
 
-use std::{fs, num::NonZeroU64, time::Duration};
+use std::{
+    fs,
+    num::NonZeroU64,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use chancery_benches::Figure;
 use jiff::{SignedDuration, Timestamp};
@@ -78,9 +83,15 @@ pub(crate) fn on(store: Store) -> SqlQuota {
 }
 
 /// One call that succeeds.
-pub(crate) async fn spend(quota: &SqlQuota, tenant: &str) {
-    let reserved = quota.reserve(&[charge(tenant, AMPLE)], TTL, NOW).await.expect("there is room");
+pub(crate) async fn spend(quota: &SqlQuota, charge: Charge<'_>) {
+    let reserved = quota.reserve(&[charge], TTL, now()).await.expect("there is room");
     reserved.commit().await.expect("it is held");
+}
+
+/// A clock that began at [`NOW`]: what calls leave to the next ones is of use for a second.
+fn now() -> Timestamp {
+    static START: OnceLock<Instant> = OnceLock::new();
+    NOW + START.get_or_init(clock).elapsed()
 }
 
 /// A call that costs one unit, in both scopes.
