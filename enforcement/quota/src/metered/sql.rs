@@ -20,7 +20,7 @@ use super::ledger::{Account, Held, Intent, Ledger, Sum, Want, buckets, decide, l
 use super::queue::{Batch, Queue, Turn};
 use super::{
     Bucket, Charge, Exhausted, Hold, Limit, MeteredStore, QuotaError, Recorded, Reservation, Settle,
-    Settlement, Usage,
+    Settlement, Usage, sync,
 };
 use crate::key::{Tickets, deadline};
 use crate::{Answer, Projection, Window};
@@ -386,9 +386,10 @@ impl Shared {
                 let Share { holds, expires_at, .. } = &charge.share;
                 let fresh = |want| Intent { group: Arc::clone(&group), holds, want };
                 let reserve = fresh(Want::Reserve { expires_at: *expires_at, now: *expires_at });
-                match wanted {
-                    true => vec![reserve, fresh(Want::Settle(Settlement::Commit))],
-                    false => vec![charge.intent(Settlement::Commit)],
+                if *wanted {
+                    vec![reserve, fresh(Want::Settle(Settlement::Commit))]
+                } else {
+                    vec![charge.intent(Settlement::Commit)]
                 }
             })
             .collect();

@@ -1,3 +1,3 @@
-//! The locks of `queue`, in one place for the model checker to replace.
+//! The locks of `queue` and `kept`, in one place for the model checker to replace.
 
-pub(super) use std::sync::Mutex;
+pub(super) use std::sync::{Mutex, MutexGuard};

@@ -1,11 +1,14 @@
 //! Holds that outlast their calls, for the next calls that ask the same.
+//!
+//! Locks come from `super::sync`, so that `tests/kept.rs` can put this very file under a model checker.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
+use super::sync::{Mutex, MutexGuard};
 use super::{Hold, Share};
 
 /// How long a hold is kept for a next call, and how soon after one call another has to come for its hold to be kept.
