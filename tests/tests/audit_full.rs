@@ -23,6 +23,8 @@ use tokio::{
 const CALLERS: u64 = 32;
 /// How many events may wait, beside the 1024 of the recorder's own queue.
 const BACKLOG: u64 = 1000;
+/// A few warnings of the license may be among the events that are written, or dropped.
+const OTHERS: u64 = 5;
 const CALLS: u64 = 4096;
 
 /// A server of which so many calls are made, and how many were answered.
@@ -149,11 +151,10 @@ async fn nobody_waits_where_it_drops_and_what_is_dropped_is_counted(database: Da
     let dropped = called.dropped().await;
     let events = called.events().await;
     let written = events.len() as u64;
-    assert!(written >= BACKLOG, "{written} events were written");
-    // A few warnings of the license may be among those that were dropped.
+    assert!(written + OTHERS > BACKLOG, "{written} events were written");
     let told = written + dropped;
     assert!(
-        (CALLS..CALLS + 5).contains(&told),
+        (CALLS..CALLS + OTHERS).contains(&told),
         "every call has an event, or is counted: {written}, {dropped}"
     );
     assert!(events.values().all(|count| *count == 1));
