@@ -245,7 +245,7 @@ impl Shared {
     /// process, or in others, which give it back after a while unless a call has come for it.
     async fn insist(self: Arc<Self>, asked: Asked, mut asking: Asking) -> Result<Reservation, QuotaError> {
         /// Together longer than anything is kept.
-        const ROUNDS: u32 = 5;
+        const ROUNDS: u32 = 8;
         let mut rounds = 0;
         loop {
             let Denied { error, lacking } = match asking.answered.await {
@@ -308,42 +308,30 @@ impl Shared {
         let batch = self.tickets.next();
         let intents: Vec<_> = admissions.iter().map(|admission| admission.intent(&batch)).collect();
         let outcome = self.in_time(self.apply(Durability::Relaxed, &intents)).await;
-        let verdicts = outcome.unwrap_or_else(|error| vec![Err(error); intents.len()]);
-        let lacking: Vec<_> =
-            intents.iter().zip(&verdicts).map(|(intent, verdict)| lacking(intent.holds, verdict)).collect();
-        let elsewhere = self.held_elsewhere(lacking.iter().flatten().map(|bucket| &**bucket).collect()).await;
+        let Decided { verdicts, held_elsewhere } = Decided::unless_failed(outcome, intents.len());
         let groups: Vec<_> = intents.into_iter().map(|intent| intent.group).collect();
-        let answers = admissions.into_iter().zip(groups).zip(verdicts.into_iter().zip(lacking));
-        for ((admission, group), (verdict, lacking)) in answers {
+        for ((admission, group), verdict) in admissions.into_iter().zip(groups).zip(verdicts) {
             match admission {
                 Admission::Release(settling) => drop(settling.answer.send(verdict)),
                 Admission::Reserve(Reserving { asked: Asked { holds, expires_at, .. }, answer }) => {
-                    let share = Share { group, holds, expires_at: full_second(expires_at) };
-                    let reserved = verdict.map(|()| Running::reservation(self, share)).map_err(|error| {
-                        let lacking = lacking.map(|bucket| {
-                            let held_elsewhere = elsewhere.contains(&*bucket);
-                            Lacking { bucket, held_elsewhere }
-                        });
-                        Denied { error, lacking }
-                    });
+                    let answered = match verdict {
+                        Ok(()) => {
+                            let share = Share { group, holds, expires_at: full_second(expires_at) };
+                            Ok(Running::reservation(self, share))
+                        }
+                        Err(error) => {
+                            let lacking = lacking(&holds, &error).map(|bucket| Lacking {
+                                held_elsewhere: held_elsewhere.contains(&*bucket),
+                                bucket,
+                            });
+                            Err(Denied { error, lacking })
+                        }
+                    };
                     // A reservation that finds its caller gone is dropped, and with that released.
-                    drop(answer.send(reserved));
+                    drop(answer.send(answered));
                 }
             }
         }
-    }
-
-    /// Of which buckets other processes hold units.
-    async fn held_elsewhere(&self, buckets: BTreeSet<&str>) -> HashSet<String> {
-        if buckets.is_empty() {
-            return HashSet::new();
-        }
-        let held = sqlx::query_scalar(statements::HELD_ELSEWHERE.on(self.store.engine()))
-            .bind(items(&buckets.iter().map(|key| (key,)).collect::<Vec<_>>()))
-            .bind(self.tickets.node())
-            .fetch_all(self.store.reader());
-        // Who cannot tell does not wait.
-        self.in_time(async { Ok(held.await?) }).await.unwrap_or_default().into_iter().collect()
     }
 
     async fn charge(self: &Arc<Self>, charges: Vec<Settling>) {
@@ -354,7 +342,7 @@ impl Shared {
                 let intents: Vec<_> =
                     charges.iter().map(|charge| charge.intent(Settlement::Commit)).collect();
                 let outcome = self.in_time(self.apply(Durability::Full, &intents)).await;
-                (outcome.unwrap_or_else(|error| vec![Err(error); charges.len()]), Left::NoRoom)
+                (Decided::unless_failed(outcome, charges.len()).verdicts, Left::NoRoom)
             }
             Err(error) => (vec![Err(error); charges.len()], Left::Nothing),
         };
@@ -406,16 +394,9 @@ impl Shared {
         tokio::time::timeout(PATIENCE, applying).await.unwrap_or(Err(QuotaError::Silent))
     }
 
-    async fn apply(
-        &self,
-        durability: Durability,
-        intents: &[Intent<'_>],
-    ) -> Result<Vec<Result<(), QuotaError>>, QuotaError> {
-        if intents.is_empty() {
-            return Ok(Vec::new());
-        }
-        if self.apply_all_or_none(durability, intents).await? {
-            return Ok(vec![Ok(()); intents.len()]);
+    async fn apply(&self, durability: Durability, intents: &[Intent<'_>]) -> Result<Decided, QuotaError> {
+        if intents.is_empty() || self.apply_all_or_none(durability, intents).await? {
+            return Ok(Decided { verdicts: vec![Ok(()); intents.len()], held_elsewhere: HashSet::new() });
         }
         self.apply_each(durability, intents).await
     }
@@ -448,7 +429,7 @@ impl Shared {
         &self,
         durability: Durability,
         intents: &[Intent<'_>],
-    ) -> Result<Vec<Result<(), QuotaError>>, QuotaError> {
+    ) -> Result<Decided, QuotaError> {
         let engine = self.store.engine();
         let mut work = self.begin(durability).await?;
         let mut ledger = Ledger::default();
@@ -479,9 +460,32 @@ impl Shared {
             load_expired(engine, &mut work, &mut ledger, &rows, latest).await?;
             (after, verdicts) = decide(&ledger, intents);
         }
+        let held_elsewhere = self.held_elsewhere(&mut work, intents, &verdicts).await?;
         write(engine, &mut work, &after).await?;
         work.commit(Cause::Upkeep).await?;
-        Ok(verdicts)
+        Ok(Decided { verdicts, held_elsewhere })
+    }
+
+    /// Of which buckets that have no room other processes hold units, while nobody else can change that.
+    async fn held_elsewhere(
+        &self,
+        connection: &mut AnyConnection,
+        intents: &[Intent<'_>],
+        verdicts: &[Result<(), QuotaError>],
+    ) -> Result<HashSet<String>, QuotaError> {
+        let denied = intents
+            .iter()
+            .zip(verdicts)
+            .filter_map(|(intent, verdict)| lacking(intent.holds, verdict.as_ref().err()?));
+        let denied: BTreeSet<_> = denied.collect();
+        if denied.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let held = sqlx::query_scalar(statements::HELD_ELSEWHERE.on(self.store.engine()))
+            .bind(items(&denied.iter().map(|bucket| (&**bucket,)).collect::<Vec<_>>()))
+            .bind(self.tickets.node())
+            .fetch_all(connection);
+        Ok(held.await?.into_iter().collect())
     }
 
     async fn begin(&self, durability: Durability) -> Result<Work, StoreError> {
@@ -552,9 +556,24 @@ impl Settling {
     }
 }
 
+/// What became of the intents of a batch.
+struct Decided {
+    verdicts: Vec<Result<(), QuotaError>>,
+    /// Buckets without room of which other processes held units then.
+    held_elsewhere: HashSet<String>,
+}
+
+impl Decided {
+    /// Where the batch has failed, everybody is denied.
+    fn unless_failed(outcome: Result<Self, QuotaError>, intents: usize) -> Self {
+        let failed = |error| Self { verdicts: vec![Err(error); intents], held_elsewhere: HashSet::new() };
+        outcome.unwrap_or_else(failed)
+    }
+}
+
 /// The bucket that has no room.
-fn lacking(holds: &[Hold], verdict: &Result<(), QuotaError>) -> Option<Arc<str>> {
-    let Err(QuotaError::Exhausted(exhausted)) = verdict else { return None };
+fn lacking(holds: &[Hold], error: &QuotaError) -> Option<Arc<str>> {
+    let QuotaError::Exhausted(exhausted) = error else { return None };
     let Exhausted { quota, scope, resets_at, .. } = &**exhausted;
     let named =
         |bucket: &Bucket| (&bucket.quota, bucket.scope(), bucket.window.end) == (quota, *scope, *resets_at);
